@@ -1,0 +1,34 @@
+#!/usr/bin/env tarantool
+-- The server's composition root: settings, box.cfg, procedures, and only then the door.
+
+local fio = require('fio')
+local root = fio.dirname(fio.abspath(arg[0]))
+package.path = ('%s/lua/?.lua;%s/lua/?/init.lua;%s'):format(root, root, package.path)
+
+local function refuse(problem)
+    io.stderr:write('lycosa: ' .. tostring(problem) .. '\n')
+    os.exit(1)
+end
+
+local read, settings = pcall(function()
+    return require('lycosa.settings').read(os.environ())
+end)
+if not read then
+    refuse(settings)
+end
+
+local started, problem = pcall(function()
+    box.cfg(settings.box)
+    if box.info.ro then
+        box.ctl.wait_rw()
+    end
+    require('lycosa').start(settings)
+    fio.unlink(settings.console)
+    require('console').listen('unix/:' .. settings.console)
+    box.cfg{listen = settings.listen}
+end)
+if not started then
+    refuse(problem)
+end
+io.stdout:write('lycosa: ready on ' .. settings.listen .. '\n')
+io.stdout:flush()

@@ -1,0 +1,247 @@
+-- The contract: declarations become procedures.
+--
+-- A declaration says name, access, mode, arguments, answer and errors of one procedure. From it this module makes the
+-- function that binds the arguments, opens the transaction, counts and times the call, and the description from which
+-- clients and reference pages are generated.
+
+local digest = require('digest')
+local log = require('log')
+local clock = require('lycosa.core.clock')
+local errors = require('lycosa.core.errors')
+local metrics = require('lycosa.core.metrics')
+local types = require('lycosa.core.types')
+
+local contract = {}
+
+local MODES = {read = true, write = true, wait = true}
+local ACCESS = {read = true, app = true, worker = true, admin = true}
+
+-- Raised by the server itself, not by the catalogue: box error codes and types that mean "not now".
+local READ_ONLY_CODE = box.error.READONLY
+
+---@class lycosa.Declaration
+---@field name string `<domain>.<procedure>`
+---@field access string read | app | worker | admin
+---@field mode string read | write | wait
+---@field doc string
+---@field args lycosa.Field[]
+---@field returns lycosa.Type
+---@field errors string[]
+---@field run fun(args: table): any
+---@field idempotent boolean? a repeated call with the same arguments does no harm; reads always are
+
+local function check_declaration(declaration)
+    local name = declaration.name
+    assert(type(name) == 'string' and name:match('^%l[%l%d_]*%.%l[%l%d_]*$'), 'bad procedure name ' .. tostring(name))
+    assert(MODES[declaration.mode], name .. ': unknown mode ' .. tostring(declaration.mode))
+    assert(ACCESS[declaration.access], name .. ': unknown access ' .. tostring(declaration.access))
+    assert(type(declaration.doc) == 'string' and #declaration.doc > 10, name .. ': doc is missing')
+    assert(type(declaration.run) == 'function', name .. ': run is not a function')
+    assert(declaration.returns and declaration.returns.kind, name .. ': returns is not a type')
+    for _, code in ipairs(declaration.errors or {}) do
+        assert(errors.catalogue[code], name .. ': error ' .. code .. ' is not in the catalogue')
+    end
+end
+
+-- What pcall's handler does with an error: a catalogued one passes, the server's own are translated, anything else
+-- is a bug whose trace goes to the log and whose text stays here.
+local function translate(name, raised)
+    if errors.parse(raised) then
+        return raised
+    end
+    if type(raised) == 'cdata' and raised.code == READ_ONLY_CODE then
+        return errors.text('READ_ONLY', {})
+    end
+    if type(raised) == 'cdata' and (raised.type == 'OutOfMemory' or raised.code == box.error.MEMORY_ISSUE) then
+        return errors.text('MEMORY_FULL', {used = 100, space = name, limit = 100, retry_after = 5})
+    end
+    log.error('%s failed: %s\n%s', name, tostring(raised), debug.traceback())
+    return ('INTERNAL: %s failed; the trace is in the server log {"procedure":"%s"}'):format(name, name)
+end
+
+-- Raise what translate gave: an error object as it is, a text as an error of the wire code.
+local function raise(failure)
+    if type(failure) == 'string' then
+        box.error{code = 5000, reason = failure}
+    end
+    error(failure, 0)
+end
+
+local function binder(declaration)
+    local bind = types.binder(declaration.args)
+    local name = declaration.name
+    return function(args)
+        if args == nil then
+            args = {}
+        elseif type(args) ~= 'table' then
+            errors.raise('INVALID_ARGUMENT', {argument = '#1', problem = 'is not one map of named arguments'})
+        end
+        local bound, problem, path = bind(args)
+        if bound == nil then
+            if problem == 'is not known' and not path:find('[.%[]') then
+                errors.raise('UNKNOWN_ARGUMENT', {argument = path, procedure = name})
+            end
+            errors.raise('INVALID_ARGUMENT', {argument = path, problem = problem})
+        end
+        return bound
+    end
+end
+
+-- `run` as one transaction. Called inside a transaction of the console's own, it undoes only its own part.
+local function transaction(declaration)
+    local name, run = declaration.name, declaration.run
+    local function handler(raised)
+        return translate(name, raised)
+    end
+    return function(bound)
+        if box.is_in_txn() then
+            local savepoint = box.savepoint()
+            local ok, answer = xpcall(run, handler, bound)
+            if not ok then
+                box.rollback_to_savepoint(savepoint)
+                raise(answer)
+            end
+            return answer
+        end
+        box.begin()
+        local ok, answer = xpcall(run, handler, bound)
+        if not ok then
+            box.rollback()
+            raise(answer)
+        end
+        local committed, problem = pcall(box.commit)
+        if not committed then
+            box.rollback()
+            log.error('%s was not committed: %s', name, tostring(problem))
+            errors.raise('COMMIT_FAILED', {problem = tostring(problem), retry_after = 1})
+        end
+        return answer
+    end
+end
+
+local function plain(declaration)
+    local name, run = declaration.name, declaration.run
+    local function handler(raised)
+        return translate(name, raised)
+    end
+    return function(bound)
+        local ok, answer = xpcall(run, handler, bound)
+        if not ok then
+            raise(answer)
+        end
+        return answer
+    end
+end
+
+-- The procedure itself: what the console calls and what the wire calls. `deadline` (unix seconds by the caller's
+-- clock, corrected by the client for skew) refuses work whose caller has already gone.
+local function procedure(declaration)
+    local name = declaration.name
+    local bind = binder(declaration)
+    local run = declaration.mode == 'write' and transaction(declaration) or plain(declaration)
+    local figures = metrics.procedure(name)
+    local monotonic, wall = clock.monotonic, clock.wall
+    local function called(args, deadline)
+        if deadline ~= nil and wall() > deadline then
+            errors.raise('DEADLINE_EXCEEDED', {procedure = name, late = math.floor((wall() - deadline) * 1000 + 0.5) / 1000, retry_after = 0.1})
+        end
+        return run(bind(args))
+    end
+    return function(args, deadline)
+        local started = monotonic()
+        local ok, answer = pcall(called, args, deadline)
+        local seconds = monotonic() - started
+        figures.calls = figures.calls + 1
+        figures.seconds = figures.seconds + seconds
+        if seconds > figures.slowest then
+            figures.slowest = seconds
+        end
+        if not ok then
+            figures.errors = figures.errors + 1
+            error(answer, 0)
+        end
+        return answer
+    end
+end
+
+-- One text for one value whatever the order of its keys, so that digests are equal on every server.
+local function canonical(value)
+    if type(value) ~= 'table' then
+        return type(value) == 'string' and ('%q'):format(value) or tostring(value)
+    end
+    local keys = {}
+    for key in pairs(value) do
+        table.insert(keys, key)
+    end
+    table.sort(keys, function(left, right)
+        return tostring(left) < tostring(right)
+    end)
+    local parts = {}
+    for i, key in ipairs(keys) do
+        parts[i] = tostring(key) .. '=' .. canonical(value[key])
+    end
+    return '{' .. table.concat(parts, ',') .. '}'
+end
+
+-- Words do not change a contract.
+local function without_docs(value)
+    if type(value) ~= 'table' then
+        return value
+    end
+    local kept = {}
+    for key, inner in pairs(value) do
+        if key ~= 'doc' then
+            kept[key] = without_docs(inner)
+        end
+    end
+    return kept
+end
+
+local function describe(declaration)
+    local described = {
+        name = declaration.name, access = declaration.access, mode = declaration.mode,
+        doc = declaration.doc,
+        args = types.describe_fields(declaration.args),
+        returns = types.describe(declaration.returns),
+        errors = declaration.errors or {},
+        idempotent = declaration.mode == 'read' or declaration.idempotent == true,
+        coalesce = declaration.coalesce,
+    }
+    table.sort(described.errors)
+    described.digest = digest.sha1_hex(canonical(without_docs(described))):sub(1, 16)
+    return described
+end
+
+---Make procedures of declarations and hang them into `root` as root.<domain>.<procedure>.
+---@param declarations lycosa.Declaration[]
+---@param root table
+---@return table[] descriptions sorted by name
+function contract.load(declarations, root)
+    local descriptions, seen = {}, {}
+    for _, declaration in ipairs(declarations) do
+        check_declaration(declaration)
+        assert(not seen[declaration.name], 'procedure ' .. declaration.name .. ' is declared twice')
+        seen[declaration.name] = true
+        local domain, short = declaration.name:match('^(.-)%.(.+)$')
+        root[domain] = root[domain] or {}
+        root[domain][short] = procedure(declaration)
+        table.insert(descriptions, describe(declaration))
+    end
+    table.sort(descriptions, function(left, right)
+        return left.name < right.name
+    end)
+    return descriptions
+end
+
+---Digest of a whole contract: what a client compares on connecting.
+---@param descriptions table[]
+---@return string
+function contract.digest(descriptions)
+    local parts = {}
+    for i, described in ipairs(descriptions) do
+        parts[i] = described.name .. ':' .. described.digest
+    end
+    return digest.sha1_hex(table.concat(parts, '\n')):sub(1, 16)
+end
+
+return contract

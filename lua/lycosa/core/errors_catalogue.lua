@@ -1,0 +1,41 @@
+-- The catalogue of every error a procedure may raise: code -> kind and message.
+-- `{name}` in a message is filled from the details given to errors.raise. Python classes and surface mappings
+-- are generated from this table, so an error is declared here and nowhere else.
+
+---@type table<string, {kind: string, message: string}>
+return {
+    -- contract: what the wrapper itself refuses, whatever the procedure
+    INVALID_ARGUMENT = {kind = 'invalid', message = 'argument {argument} {problem}'},
+    UNKNOWN_ARGUMENT = {kind = 'invalid', message = 'argument {argument} is not known to {procedure}'},
+    INVALID_CURSOR = {kind = 'invalid', message = 'cursor {problem}; ask again without it'},
+    DEADLINE_EXCEEDED = {
+        kind = 'unavailable',
+        message = 'the deadline of {procedure} passed {late} s before the server reached it; nothing was done',
+    },
+    COMMIT_FAILED = {kind = 'unavailable', message = 'the transaction was not written: {problem}'},
+    READ_ONLY = {kind = 'unavailable', message = 'this instance is read-only; send writes to the leader'},
+    MEMORY_FULL = {
+        kind = 'unavailable',
+        message = 'memory is {used} % used, {space} accepts writes below {limit} %; raise LYCOSA_MEMORY_MB or delete rows',
+    },
+
+    -- customer
+    CUSTOMER_NOT_FOUND = {kind = 'not_found', message = 'customer {id} does not exist'},
+
+    -- document
+    DOCUMENT_NOT_FOUND = {kind = 'not_found', message = 'document {id} does not exist'},
+
+    -- request
+    REQUEST_NOT_FOUND = {kind = 'not_found', message = 'request {id} does not exist'},
+    REQUEST_EXISTS = {kind = 'conflict', message = 'request {id} was appended before with other content'},
+
+    -- schema
+    SCHEMA_NEWER = {
+        kind = 'conflict',
+        message = 'the data directory has schema {found}, this code knows {known}; start a newer Lycosa on it',
+    },
+    SCHEMA_CHANGED = {
+        kind = 'conflict',
+        message = 'migration {id} was applied with another checksum; a migration that has run must not be edited',
+    },
+}

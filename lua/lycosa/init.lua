@@ -1,0 +1,80 @@
+-- Lycosa's start: schema, procedures, grants, background work. The one place where their order is known.
+
+local clock = require('lycosa.core.clock')
+local contract = require('lycosa.core.contract')
+local daemon = require('lycosa.core.daemon')
+local publish = require('lycosa.core.publish')
+local schema = require('lycosa.schema')
+
+local lycosa = {}
+
+-- Each domain is a module lycosa.<name> with its declarations in lycosa.api.<name>.
+local DOMAINS = {
+    'system',
+}
+
+local descriptions = {}
+
+---Every published procedure as data: name, doc, access, mode, args, returns, errors, digest.
+---@return table[] sorted by name
+function lycosa.contract()
+    return descriptions
+end
+
+-- Published only in testing mode and never part of the contract: time in the hands of tests.
+local function testing_procedures()
+    return {
+        ['testing.freeze'] = function(at) clock.freeze(at) end,
+        ['testing.advance'] = function(seconds) clock.advance(seconds) end,
+        ['testing.release'] = function() clock.release() end,
+        ['testing.drain'] = function(step) return daemon.drain(step) end,
+        ['testing.empty'] = function() end,
+    }
+end
+
+---Start on a configured box (box.cfg has run). Idempotent for the data; call once a process.
+---@param settings {user: string?, password: string?, testing: boolean?, retention_days: integer?}
+---@return table lycosa also set as the global `lycosa`
+function lycosa.start(settings)
+    local declarations, wanted = {}, {}
+    for _, domain in ipairs(DOMAINS) do
+        for _, declaration in ipairs(require('lycosa.api.' .. domain)) do
+            table.insert(declarations, declaration)
+            wanted[declaration.name] = declaration.access
+        end
+    end
+    descriptions = contract.load(declarations, lycosa)
+    if settings.testing then
+        lycosa.testing = {}
+        for name, run in pairs(testing_procedures()) do
+            lycosa.testing[name:match('%.(.+)$')] = run
+            wanted[name] = 'app'
+        end
+    end
+    rawset(_G, 'lycosa', lycosa)
+    if not box.info.ro then
+        schema.apply()
+        publish.reconcile(wanted)
+        if settings.user then
+            publish.user(settings.user, settings.password, 'app')
+        end
+    end
+    for _, name in ipairs(DOMAINS) do
+        local domain = require('lycosa.' .. name)
+        if domain.configure then
+            domain.configure(settings)
+        end
+        for _, step in ipairs(domain.steps or {}) do
+            daemon.register(step)
+        end
+    end
+    daemon.start()
+    return lycosa
+end
+
+---Stop background work after the slice it is in. The database stays up.
+function lycosa.stop()
+    daemon.stop()
+end
+
+return lycosa

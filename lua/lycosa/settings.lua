@@ -1,0 +1,101 @@
+-- Settings of the server, read from the environment once. The Python side reads the same names.
+
+local fio = require('fio')
+
+local settings = {}
+
+local DEFAULTS = {
+    LYCOSA_DATA = './var',
+    TARANTOOL_HOST = '127.0.0.1',
+    TARANTOOL_PORT = '3301',
+    TARANTOOL_USER = 'lycosa',
+    LYCOSA_MEMORY_MB = '256',
+    LYCOSA_WAL_MODE = 'write',
+    LYCOSA_RETENTION_DAYS = '0',
+}
+
+-- Far above the default 768: parked waiters of one connection must not stop all others.
+local NET_MSG_MAX = 20000
+
+local function fail(message)
+    error('settings: ' .. message, 0)
+end
+
+local function whole(environment, name, min, max)
+    local value = tonumber(environment[name])
+    if value == nil or value % 1 ~= 0 or value < min or value > max then
+        fail(('%s must be a whole number from %d to %d, not %q'):format(name, min, max, environment[name]))
+    end
+    return value
+end
+
+-- The application user's password: given, or made once and kept beside the data, readable by its owner only.
+local function password(environment, data)
+    if environment.LYCOSA_PASSWORD and environment.LYCOSA_PASSWORD ~= '' then
+        return environment.LYCOSA_PASSWORD
+    end
+    local path = fio.pathjoin(data, 'password')
+    local file = fio.open(path, {'O_RDONLY'})
+    if file ~= nil then
+        local kept = file:read(1024):gsub('%s+$', '')
+        file:close()
+        return kept
+    end
+    local made = require('digest').urandom(24):gsub('.', function(byte)
+        return ('%02x'):format(byte:byte())
+    end)
+    file = fio.open(path, {'O_WRONLY', 'O_CREAT', 'O_EXCL'}, tonumber('600', 8))
+    if file == nil then
+        fail(('cannot write %s; make the data directory writable or set LYCOSA_PASSWORD'):format(path))
+    end
+    file:write(made .. '\n')
+    file:close()
+    return made
+end
+
+---Read the environment.
+---@param given table<string, string> as os.environ() gives it
+---@return {data: string, listen: string, user: string, password: string, retention_days: integer, testing: boolean,
+---     console: string, box: table} `box` goes to box.cfg as it is; `listen` is set once the procedures are in place
+function settings.read(given)
+    -- An empty variable is an absent one, as in a .env file.
+    local environment = setmetatable({}, {__index = function(_, name)
+        local value = given[name]
+        return value ~= nil and value ~= '' and value or DEFAULTS[name]
+    end})
+    local data = fio.abspath(environment.LYCOSA_DATA)
+    if not fio.path.is_dir(data) and not fio.mktree(data) then
+        fail(('cannot make the data directory %s; set LYCOSA_DATA to a writable place'):format(data))
+    end
+    local wal_mode = environment.LYCOSA_WAL_MODE
+    if wal_mode ~= 'write' and wal_mode ~= 'fsync' then
+        fail(('LYCOSA_WAL_MODE must be write (safe against a kill) or fsync (against power loss), not %q'):format(wal_mode))
+    end
+    local host, listen = environment.TARANTOOL_HOST, nil
+    if host:sub(1, 1) == '/' then
+        listen = 'unix/:' .. host
+    else
+        listen = ('%s:%d'):format(host, whole(environment, 'TARANTOOL_PORT', 1, 65535))
+    end
+    return {
+        data = data,
+        listen = listen,
+        user = environment.TARANTOOL_USER,
+        password = password(environment, data),
+        retention_days = whole(environment, 'LYCOSA_RETENTION_DAYS', 0, 36500),
+        testing = environment.LYCOSA_TESTING == '1',
+        console = fio.pathjoin(data, 'console.sock'),
+        box = {
+            work_dir = data,
+            memtx_memory = whole(environment, 'LYCOSA_MEMORY_MB', 32, 1048576) * 1048576,
+            memtx_max_tuple_size = 2 * 1048576,
+            wal_mode = wal_mode,
+            net_msg_max = NET_MSG_MAX,
+            readahead = 256 * 1024,
+            feedback_enabled = false,
+            log_level = 5,
+        },
+    }
+end
+
+return settings
