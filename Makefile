@@ -1,0 +1,51 @@
+# `make` alone prints this help. TARANTOOL=/path/to/tarantool before or after any target uses another server.
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench contract console setup pins rockspec clean
+PYTHON_BIN := .venv/bin
+
+help: ## show this help
+	@echo 'Lycosa: customer intelligence that lives in Tarantool'
+	@echo
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+
+run: ## set up what is missing, start Tarantool and the server, stream one real analysis
+	@deploy/setup.sh runtime
+	@exec $(PYTHON_BIN)/python deploy/foreground.py $(PYTHON_BIN)/lycosa up --demo
+
+test: ## all tests against the real Tarantool, with both coverages
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+
+lint: ## ruff, mypy --strict, luacheck, the import rules
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/ruff check .
+	$(PYTHON_BIN)/ruff format --check .
+	$(PYTHON_BIN)/mypy
+	luacheck --quiet lua tests/lua instance.lua
+	$(PYTHON_BIN)/pytest -q tests/tidy_test.py
+
+bench: ## the benchmarks, with their dated results
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/python -m benchmarks
+
+contract: ## write contract.json, procedures.py and the reference pages from a running server
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/python -m lycosa.codegen
+
+console: ## open the console of the running server
+	@deploy/setup.sh runtime
+	@exec $(PYTHON_BIN)/python deploy/foreground.py $(PYTHON_BIN)/lycosa console
+
+setup: ## everything the other targets need, without running anything
+	@deploy/setup.sh dev --retry
+
+pins: ## compile requirements/*.txt again (UPGRADE=1 takes newer versions)
+	@deploy/setup.sh dev
+	deploy/pins.sh
+
+rockspec: ## write the rockspec's module list from the files under lua/
+	deploy/rockspec.sh
+
+clean: ## remove .venv, caches and build output; never data
+	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* python/*.egg-info
+	find . -name __pycache__ -not -path './var/*' -prune -exec rm -rf {} +
