@@ -1,0 +1,1 @@
+"""What lies outside: language models and look-ups behind small protocols."""
