@@ -11,6 +11,7 @@ local lycosa = {}
 -- Each domain is a module lycosa.<name> with its declarations in lycosa.api.<name>.
 local DOMAINS = {
     'system',
+    'customer',
 }
 
 local descriptions = {}

@@ -99,6 +99,7 @@ end
 ---@field fields integer[] numbers of the tuple fields that make up the rest of the key, to its very end
 ---@field kinds string[] 'string' or 'number' for each of `fields`
 ---@field inside fun(tuple: box.tuple, scan: lycosa.Scan): boolean whether a row belongs to the range
+---@field rising boolean? set for a multikey index: `inside` then only says that the row carries the item
 ---@field fingerprint string
 ---@field descending boolean
 
@@ -144,6 +145,33 @@ local function count_inside(scan, rows)
     return count
 end
 
+-- The same for a multikey index, whose rows of other items may satisfy `inside`, too: within the range the first of
+-- `fields` strictly rises (or falls), and a row of another item that lies inside never continues that.
+local function count_rising(scan, rows, place, key, upwards)
+    local number = scan.fields[1]
+    local last = key and key[1]
+    local strict = place == AFTER or place == BEFORE
+    local count = #rows
+    for i = 1, #rows do
+        local value = rows[i][number]
+        if last ~= nil and (upwards and value < last or not upwards and value > last
+                or value == last and (i > 1 or strict)) then
+            count = i - 1
+            break
+        end
+        last = value
+    end
+    if count == 0 or scan.inside(rows[count], scan) then
+        return count
+    end
+    for i = 1, count do
+        if not scan.inside(rows[i], scan) then
+            return i - 1
+        end
+    end
+    return count
+end
+
 local function reverse(rows)
     local count = #rows
     for i = 1, (count - count % 2) / 2 do
@@ -165,9 +193,10 @@ function cursor.page(scan, text, limit)
         place, key = cursor.decode(text, scan.fingerprint, scan.kinds)
     end
     local back = GOES_BACK[place] or false
-    local start, iterator = start_of(scan, place, key, scan.descending == back)
+    local upwards = scan.descending == back
+    local start, iterator = start_of(scan, place, key, upwards)
     local rows = scan.index:select(start, {iterator = iterator, limit = limit + 1})
-    local found = count_inside(scan, rows)
+    local found = scan.rising and count_rising(scan, rows, place, key, upwards) or count_inside(scan, rows)
     for i = #rows, math.min(found, limit) + 1, -1 do
         rows[i] = nil
     end

@@ -21,6 +21,7 @@ return {
 
     -- customer
     CUSTOMER_NOT_FOUND = {kind = 'not_found', message = 'customer {id} does not exist'},
+    SEGMENT_NOT_FOUND = {kind = 'not_found', message = 'no customer is in segment {segment}'},
 
     -- document
     DOCUMENT_NOT_FOUND = {kind = 'not_found', message = 'document {id} does not exist'},

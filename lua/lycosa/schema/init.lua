@@ -14,6 +14,7 @@ local LEDGER = 'schema_ledger'
 
 ---Migrations in order. Adding one is a new line at the end.
 schema.MIGRATIONS = {
+    '0001_customer',
 }
 
 local function load_migration(module)
