@@ -1,10 +1,10 @@
-"""Run a command as the terminal's foreground job, so that `make` around it can end with the command's own status.
+"""Run a command as the terminal's foreground job, so that `make` around it can end with its status.
 
     python deploy/foreground.py COMMAND [ARGUMENT...]
 
-Ctrl-C reaches every process of the terminal's foreground group. Were `make` among them it would report an interrupt
-(status 130) although the command stopped in good order; so the command gets a group of its own and, for as long as it
-runs, the terminal. Without a terminal the command simply takes this process's place.
+Ctrl-C reaches every process of the terminal's foreground group. Were `make` among them it would report an
+interrupt (status 130) although the command stopped in good order; so the command gets a group of its own and,
+for as long as it runs, the terminal. Without a terminal the command simply takes this process's place.
 """
 
 import os
@@ -16,7 +16,7 @@ import sys
 def owns_terminal() -> bool:
     """Whether standard input is a terminal and this process's group is its foreground group."""
     try:
-        return os.tcgetpgrp(0) == os.getpgrp()
+        return 0 < os.tcgetpgrp(0) == os.getpgrp()  # 0: the group lives outside this process namespace
     except OSError:
         return False
 

@@ -121,7 +121,9 @@ apt() { # ARGUMENTS... - as root, never asking anything, waiting for another apt
 apt_knows() { # PACKAGE...
     local package
     for package in "$@"; do
-        apt-cache policy "$package" 2>/dev/null | grep -q 'Candidate: [^(]' || return 1
+        case $(apt-cache policy "$package" 2>/dev/null) in
+            *'Candidate: (none)'* | '') return 1 ;;
+        esac
     done
 }
 
