@@ -80,7 +80,7 @@ find_missing() {
     fi
     [ "$profile" = dev ] || return 0
     command -v luacheck >/dev/null || missing+=(lua-check)
-    if ! command -v "$server" >/dev/null || ! server_has busted; then missing+=(lua-busted); fi
+    [ -e /usr/share/lua/5.1/busted/init.lua ] || server_has busted || missing+=(lua-busted)
 }
 
 # --- the distribution's packages ----------------------------------------------------------------------------------
