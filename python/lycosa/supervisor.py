@@ -1,0 +1,225 @@
+"""Tarantool and the Python server as one pair: started together, watched, stopped together.
+
+Tarantool runs in a session of its own, so that Ctrl-C in a terminal reaches only this process, which then stops it in
+order. The kernel kills it when this process dies in any other way, so there is never an orphan. A Tarantool that dies
+is started again; acknowledged writes are in its log files already.
+"""
+
+import asyncio
+import contextlib
+import ctypes
+import os
+import signal
+import sys
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from lycosa import startup
+from lycosa.errors import Internal, LycosaError, Unavailable
+from lycosa.settings import Settings
+
+Say = Callable[[str], None]
+Serve = Callable[[asyncio.Event], Awaitable[None]]
+
+STOP_SECONDS = 4.5
+_SERVER_STOP_SECONDS = 3.0
+
+# A store that dies more often than this is not helped by starting it again.
+MOST_RESTARTS = 5
+RESTART_WINDOW_SECONDS = 60.0
+_FIRST_PAUSE_SECONDS = 0.1
+
+_PR_SET_PDEATHSIG = 1
+_READY = b"lycosa: ready"
+_LOG_EXPLAINED_BYTES = 65536
+
+
+def _bind_to_parent() -> Callable[[], None]:
+    """What the child does between fork and exec: ask the kernel to be killed when its parent dies.
+
+    SIGKILL, as it cannot be lost on a busy server; the store's logs are made for that. Resolved before the fork,
+    because loading a library after it is not safe. Linux only; elsewhere the child is bound to nothing.
+    """
+    if not sys.platform.startswith("linux"):
+        return lambda: None
+    prctl = ctypes.CDLL(None, use_errno=True).prctl
+    parent = os.getpid()
+
+    def bind() -> None:
+        prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() != parent:  # it died before the line above
+            os._exit(1)
+
+    return bind
+
+
+class Store:
+    """One Tarantool process running instance.lua on the data directory of the settings."""
+
+    def __init__(self, settings: Settings, tarantool: Path, home: Path) -> None:
+        self._settings = settings
+        self._command = (str(tarantool), str(home / "instance.lua"))
+        self._process: asyncio.subprocess.Process | None = None
+        self._drain: asyncio.Task[None] | None = None
+        self.log = settings.data.absolute() / "tarantool.log"
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None before the first start."""
+        return self._process.pid if self._process else None
+
+    async def start(self) -> None:
+        """Start it and wait until it takes calls, however long the recovery of its data takes.
+
+        Raises what `startup.explain` makes of its last words when it ends instead.
+        """
+        with self.log.open("ab") as log:
+            offset = log.tell()
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                env=startup.store_environment(self._settings, os.environ),
+                start_new_session=True,
+                preexec_fn=_bind_to_parent(),
+            )
+        self._process = process
+        assert process.stdout is not None
+        ready = asyncio.Event()
+        self._drain = asyncio.create_task(self._copy_to_log(process.stdout, ready), name="tarantool-output")
+        waits = {asyncio.create_task(ready.wait()), asyncio.create_task(process.wait())}
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for wait in waits:
+                wait.cancel()
+        if not ready.is_set():
+            await self._drain
+            raise startup.explain(self._written_since(offset), self._settings, self.log)
+
+    async def _copy_to_log(self, output: asyncio.StreamReader, ready: asyncio.Event) -> None:
+        """Standard output is only for being ready; whatever else is printed there goes to the log too."""
+        with self.log.open("ab", buffering=0) as log:
+            while chunk := await output.read(65536):
+                log.write(chunk)
+                if _READY in chunk:
+                    ready.set()
+
+    def _written_since(self, offset: int) -> str:
+        with self.log.open("rb") as log:
+            end = log.seek(0, os.SEEK_END)
+            log.seek(max(offset, end - _LOG_EXPLAINED_BYTES))
+            return log.read().decode(errors="replace")
+
+    async def wait(self) -> int:
+        """Wait for its end. Returns the exit status, negative for a signal."""
+        assert self._process is not None
+        return await self._process.wait()
+
+    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+        """SIGTERM, then SIGKILL after `seconds`. Returns when the process is gone; harmless when it already is."""
+        process = self._process
+        if process is None:
+            return
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.terminate()
+            try:
+                async with asyncio.timeout(seconds):
+                    await process.wait()
+            except TimeoutError:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+                await process.wait()
+        if self._drain is not None:
+            await self._drain
+
+
+class Supervisor:
+    """Runs the pair until it is cancelled, or until one of them cannot be kept alive."""
+
+    def __init__(self, store: Store, serve: Serve, say: Say) -> None:
+        """`serve` runs the Python server until its event is set; `say` is given one line an event, for a human."""
+        self._store = store
+        self._serve = serve
+        self._say = say
+
+    async def run(self, ready: Callable[[], Awaitable[None]]) -> None:
+        """Start the store, then the server; await `ready`, then stay.
+
+        Cancelling is how it is told to stop. Both are down within 5 s of that, and whenever this raises: the reason the
+        store did not start, Unavailable when it died too often, or what the server or `ready` raised.
+        """
+        server_stop = asyncio.Event()
+        server: asyncio.Task[None] | None = None
+        others: list[asyncio.Task[None]] = []
+        try:
+            await self._store.start()
+            server = asyncio.create_task(_run(self._serve(server_stop)), name="server")
+            others = [asyncio.create_task(self._keep()), asyncio.create_task(_then_stay(ready))]
+            done, _ = await asyncio.wait({server, *others}, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                task.result()
+            raise Internal("the Python server ended by itself", code="SERVER_ENDED")
+        finally:
+            for task in others:
+                task.cancel()
+            await asyncio.gather(*others, return_exceptions=True)
+            await self._stop(server, server_stop)
+
+    async def _stop(self, server: asyncio.Task[None] | None, server_stop: asyncio.Event) -> None:
+        """First the server, which may need the store to finish what it has begun; then the store."""
+        deadline = time.monotonic() + STOP_SECONDS
+        server_stop.set()
+        if server is not None:
+            await asyncio.wait({server}, timeout=_SERVER_STOP_SECONDS)
+            server.cancel()
+            await asyncio.gather(server, return_exceptions=True)
+        await self._store.stop(max(0.5, deadline - time.monotonic()))
+
+    async def _keep(self) -> None:
+        """Start the store again whenever it dies. Never returns; raises when that does not help."""
+        restarts: deque[float] = deque()
+        while True:
+            status = await self._store.wait()
+            cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+            problem: LycosaError = Unavailable(
+                f"Tarantool ended {MOST_RESTARTS + 1} times within {RESTART_WINDOW_SECONDS:g} s, last with {cause}; "
+                f"its log is {self._store.log}",
+                code="STORE_DIES",
+            )
+            self._say(f"Tarantool ended with {cause}")
+            while True:
+                await self._pause(restarts, problem)
+                try:
+                    await self._store.start()
+                except LycosaError as refused:
+                    problem = refused
+                    self._say(refused.message)
+                else:
+                    self._say(f"Tarantool runs again (process {self._store.pid})")
+                    break
+
+    async def _pause(self, restarts: deque[float], problem: LycosaError) -> None:
+        """Wait longer before each start; raise `problem` when there were too many within the window."""
+        now = time.monotonic()
+        while restarts and restarts[0] < now - RESTART_WINDOW_SECONDS:
+            restarts.popleft()
+        if len(restarts) >= MOST_RESTARTS:
+            raise problem
+        pause = _FIRST_PAUSE_SECONDS * 2 ** len(restarts)
+        restarts.append(now)
+        self._say(f"starting Tarantool again in {pause:g} s ({len(restarts)} of {MOST_RESTARTS})")
+        await asyncio.sleep(pause)
+
+
+async def _run(awaitable: Awaitable[None]) -> None:
+    await awaitable
+
+
+async def _then_stay(ready: Callable[[], Awaitable[None]]) -> None:
+    await ready()
+    await asyncio.Event().wait()
