@@ -1,0 +1,3 @@
+"""Lycosa: a customer-intelligence server that lives in Tarantool."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,881 @@
+"""GENERATED from the server's contract by `make contract`; do not edit."""
+
+# ruff: noqa: E501, F401
+
+import json
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from importlib.resources import files
+from typing import Any, Literal, NamedTuple, Required, TypedDict
+
+from lycosa.client import Client
+from lycosa.errors import Conflict, Denied, Exhausted, Invalid, LycosaError, NotFound, Unavailable
+from lycosa.settings import Settings
+
+Scalar = str | int | float | bool
+
+
+class CommitFailed(Unavailable):
+    """the transaction was not written: {problem}"""
+
+    code = "COMMIT_FAILED"
+
+
+class CustomerNotFound(NotFound):
+    """customer {id} does not exist"""
+
+    code = "CUSTOMER_NOT_FOUND"
+
+
+class DeadlineExceeded(Unavailable):
+    """the deadline of {procedure} passed {late} s before the server reached it; nothing was done"""
+
+    code = "DEADLINE_EXCEEDED"
+
+
+class DocumentNotFound(NotFound):
+    """document {id} does not exist"""
+
+    code = "DOCUMENT_NOT_FOUND"
+
+
+class InvalidArgument(Invalid):
+    """argument {argument} {problem}"""
+
+    code = "INVALID_ARGUMENT"
+
+
+class InvalidCursor(Invalid):
+    """cursor {problem}; ask again without it"""
+
+    code = "INVALID_CURSOR"
+
+
+class MemoryFull(Unavailable):
+    """memory is {used} % used, {space} accepts writes below {limit} %; raise LYCOSA_MEMORY_MB or delete rows"""
+
+    code = "MEMORY_FULL"
+
+
+class ReadOnly(Unavailable):
+    """this instance is read-only; send writes to the leader"""
+
+    code = "READ_ONLY"
+
+
+class RequestExists(Conflict):
+    """request {id} was appended before with other content"""
+
+    code = "REQUEST_EXISTS"
+
+
+class RequestNotFound(NotFound):
+    """request {id} does not exist"""
+
+    code = "REQUEST_NOT_FOUND"
+
+
+class SchemaChanged(Conflict):
+    """migration {id} was applied with another checksum; a migration that has run must not be edited"""
+
+    code = "SCHEMA_CHANGED"
+
+
+class SchemaNewer(Conflict):
+    """the data directory has schema {found}, this code knows {known}; start a newer Lycosa on it"""
+
+    code = "SCHEMA_NEWER"
+
+
+class SegmentNotFound(NotFound):
+    """no customer is in segment {segment}"""
+
+    code = "SEGMENT_NOT_FOUND"
+
+
+class UnknownArgument(Invalid):
+    """argument {argument} is not known to {procedure}"""
+
+    code = "UNKNOWN_ARGUMENT"
+
+
+ERRORS: dict[str, type[LycosaError]] = {
+    "COMMIT_FAILED": CommitFailed,
+    "CUSTOMER_NOT_FOUND": CustomerNotFound,
+    "DEADLINE_EXCEEDED": DeadlineExceeded,
+    "DOCUMENT_NOT_FOUND": DocumentNotFound,
+    "INVALID_ARGUMENT": InvalidArgument,
+    "INVALID_CURSOR": InvalidCursor,
+    "MEMORY_FULL": MemoryFull,
+    "READ_ONLY": ReadOnly,
+    "REQUEST_EXISTS": RequestExists,
+    "REQUEST_NOT_FOUND": RequestNotFound,
+    "SCHEMA_CHANGED": SchemaChanged,
+    "SCHEMA_NEWER": SchemaNewer,
+    "SEGMENT_NOT_FOUND": SegmentNotFound,
+    "UNKNOWN_ARGUMENT": UnknownArgument,
+}
+
+
+class CacheDeleted(NamedTuple):
+    """CacheDeleted as the store answers it."""
+
+    deleted: int
+
+
+def _cachedeleted(value: Any) -> CacheDeleted:
+    return CacheDeleted(
+        deleted=value["deleted"],
+    )
+
+
+class CacheFigures(NamedTuple):
+    """CacheFigures as the store answers it."""
+
+    entries: int
+    bytes: int
+    hits: int
+    misses: int
+    expired: int
+
+
+def _cachefigures(value: Any) -> CacheFigures:
+    return CacheFigures(
+        entries=value["entries"],
+        bytes=value["bytes"],
+        hits=value["hits"],
+        misses=value["misses"],
+        expired=value["expired"],
+    )
+
+
+class CacheEntry(NamedTuple):
+    """CacheEntry as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    key: str
+    value: str
+    media_type: str
+    created_at: float
+    expires_at: float
+
+
+def _cacheentry(value: Any) -> CacheEntry:
+    return CacheEntry._make(value if len(value) == 7 else value[:7])
+
+
+class CacheTimes(NamedTuple):
+    """CacheTimes as the store answers it."""
+
+    created_at: float
+    expires_at: float
+
+
+def _cachetimes(value: Any) -> CacheTimes:
+    return CacheTimes(
+        created_at=value["created_at"],
+        expires_at=value["expires_at"],
+    )
+
+
+class DeletedCustomers(NamedTuple):
+    """DeletedCustomers as the store answers it."""
+
+    deleted: int
+
+
+def _deletedcustomers(value: Any) -> DeletedCustomers:
+    return DeletedCustomers(
+        deleted=value["deleted"],
+    )
+
+
+class Customer(NamedTuple):
+    """Customer as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    id: str
+    version: int
+    external_id: str | None
+    name: str
+    name_key: str
+    email: str | None
+    segment: str
+    tags: list[str]
+    country: str | None
+    industry: str | None
+    revenue_cents: int
+    orders: int
+    since: float
+    created_at: float
+    updated_at: float
+    profile: dict[str, Scalar]
+
+
+def _customer(value: Any) -> Customer:
+    return Customer._make(value if len(value) == 18 else value[:18])
+
+
+class CustomerPage(NamedTuple):
+    """CustomerPage as the store answers it."""
+
+    rows: list[Customer]
+    next: str | None
+    previous: str | None
+
+
+def _customerpage(value: Any) -> CustomerPage:
+    return CustomerPage(
+        rows=[_customer(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class SegmentFigures(NamedTuple):
+    """SegmentFigures as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    segment: str
+    customers: int
+    revenue_cents: int
+    orders: int
+    updated_at: float
+
+
+def _segmentfigures(value: Any) -> SegmentFigures:
+    return SegmentFigures._make(value if len(value) == 7 else value[:7])
+
+
+class SegmentPage(NamedTuple):
+    """SegmentPage as the store answers it."""
+
+    rows: list[SegmentFigures]
+    next: str | None
+    previous: str | None
+
+
+def _segmentpage(value: Any) -> SegmentPage:
+    return SegmentPage(
+        rows=[_segmentfigures(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class CustomerInput(TypedDict, total=False):
+    """CustomerInput as the store takes it."""
+
+    id: str
+    external_id: str | None
+    name: str
+    email: str | None
+    segment: str | None
+    tags: Sequence[str] | None
+    country: str | None
+    industry: str | None
+    revenue_cents: int | None
+    orders: int | None
+    since: float
+    profile: Mapping[str, Scalar] | None
+    version: int
+
+
+class UpsertOutcome(NamedTuple):
+    """UpsertOutcome as the store answers it."""
+
+    outcome: Literal["inserted", "updated", "unchanged", "invalid", "conflict"]
+    id: str | None
+    version: int | None
+    field: str | None
+    problem: str | None
+
+
+def _upsertoutcome(value: Any) -> UpsertOutcome:
+    return UpsertOutcome._make(value if len(value) == 5 else value[:5])
+
+
+class RequestSourceInput(TypedDict, total=False):
+    """RequestSourceInput as the store takes it."""
+
+    kind: Required[Literal["document", "record", "history", "web"]]
+    ref: Required[str]
+    title: str
+    quote: str
+
+
+class Request(NamedTuple):
+    """Request as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    id: str
+    customer_id: str | None
+    kind: str
+    status: Literal["done", "degraded", "failed", "cancelled"]
+    question: str
+    answer: str | None
+    model: str | None
+    cost_microusd: int
+    tokens_in: int
+    tokens_out: int
+    cached: bool
+    duration_ms: int
+    created_at: float
+    error: str | None
+
+
+def _request(value: Any) -> Request:
+    return Request._make(value if len(value) == 16 else value[:16])
+
+
+class RequestSource(NamedTuple):
+    """RequestSource as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    request_id: str
+    position: int
+    kind: Literal["document", "record", "history", "web"]
+    ref: str
+    title: str
+    quote: str
+
+
+def _requestsource(value: Any) -> RequestSource:
+    return RequestSource._make(value if len(value) == 8 else value[:8])
+
+
+class RequestWithSources(NamedTuple):
+    """RequestWithSources as the store answers it."""
+
+    request: Request
+    sources: list[RequestSource]
+
+
+def _requestwithsources(value: Any) -> RequestWithSources:
+    return RequestWithSources(
+        request=_request(value["request"]),
+        sources=[_requestsource(item) for item in value["sources"]],
+    )
+
+
+class RequestSummary(NamedTuple):
+    """RequestSummary as the store answers it."""
+
+    id: str
+    customer_id: str | None
+    kind: str
+    status: Literal["done", "degraded", "failed", "cancelled"]
+    question: str
+    model: str | None
+    cost_microusd: int
+    tokens_in: int
+    tokens_out: int
+    cached: bool
+    duration_ms: int
+    created_at: float
+    error: str | None
+    answer_bytes: int
+
+
+def _requestsummary(value: Any) -> RequestSummary:
+    return RequestSummary._make(value if len(value) == 14 else value[:14])
+
+
+class RequestPage(NamedTuple):
+    """RequestPage as the store answers it."""
+
+    rows: list[RequestSummary]
+    next: str | None
+    previous: str | None
+
+
+def _requestpage(value: Any) -> RequestPage:
+    return RequestPage(
+        rows=[_requestsummary(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class RequestTotals(NamedTuple):
+    """RequestTotals as the store answers it."""
+
+    requests: int
+    cached: int
+    failed: int
+    cost_microusd: int
+    tokens_in: int
+    tokens_out: int
+
+
+def _requesttotals(value: Any) -> RequestTotals:
+    return RequestTotals(
+        requests=value["requests"],
+        cached=value["cached"],
+        failed=value["failed"],
+        cost_microusd=value["cost_microusd"],
+        tokens_in=value["tokens_in"],
+        tokens_out=value["tokens_out"],
+    )
+
+
+class ContractDigest(NamedTuple):
+    """ContractDigest as the store answers it."""
+
+    digest: str
+    procedures: dict[str, str]
+    time: float
+
+
+def _contractdigest(value: Any) -> ContractDigest:
+    return ContractDigest(
+        digest=value["digest"],
+        procedures=value["procedures"] or {},
+        time=value["time"],
+    )
+
+
+class ProcedureFigures(NamedTuple):
+    """ProcedureFigures as the store answers it."""
+
+    calls: int
+    errors: int
+    seconds: float
+    slowest: float
+
+
+def _procedurefigures(value: Any) -> ProcedureFigures:
+    return ProcedureFigures(
+        calls=value["calls"],
+        errors=value["errors"],
+        seconds=value["seconds"],
+        slowest=value["slowest"],
+    )
+
+
+class StepFigures(NamedTuple):
+    """StepFigures as the store answers it."""
+
+    name: str
+    runs: int
+    failures: int
+    seconds: float
+    slowest: float
+    last_error: str | None
+    due_in: float
+
+
+def _stepfigures(value: Any) -> StepFigures:
+    return StepFigures(
+        name=value["name"],
+        runs=value["runs"],
+        failures=value["failures"],
+        seconds=value["seconds"],
+        slowest=value["slowest"],
+        last_error=value.get("last_error"),
+        due_in=value["due_in"],
+    )
+
+
+class Figures(NamedTuple):
+    """Figures as the store answers it."""
+
+    counters: dict[str, float]
+    gauges: dict[str, float]
+    procedures: dict[str, ProcedureFigures]
+    steps: list[StepFigures]
+    memory: dict[str, float]
+    time: float
+
+
+def _figures(value: Any) -> Figures:
+    return Figures(
+        counters=value["counters"] or {},
+        gauges=value["gauges"] or {},
+        procedures={key: _procedurefigures(item) for key, item in (value["procedures"] or {}).items()},
+        steps=[_stepfigures(item) for item in value["steps"]],
+        memory=value["memory"] or {},
+        time=value["time"],
+    )
+
+
+class Health(NamedTuple):
+    """Health as the store answers it."""
+
+    status: str
+    writable: bool
+    uptime: float
+    schema: int
+    tarantool: str
+    time: float
+
+
+def _health(value: Any) -> Health:
+    return Health(
+        status=value["status"],
+        writable=value["writable"],
+        uptime=value["uptime"],
+        schema=value["schema"],
+        tarantool=value["tarantool"],
+        time=value["time"],
+    )
+
+
+class Procedures:
+    """Every procedure of the store: one map of arguments, checked by the store."""
+
+    def __init__(self, client: Client) -> None:
+        """Over an open (or starting) client."""
+
+        self._call: Callable[..., Awaitable[Any]] = client.call
+
+    async def cache_delete(
+        self, *, tenant: str, keys: Sequence[str], timeout: float | None = None
+    ) -> CacheDeleted:
+        """Delete entries by key. Keys that are not there are no error.
+
+        tenant: whose entries
+        keys: keys to delete
+        """
+        args: dict[str, Any] = {"tenant": tenant, "keys": keys}
+        answer = await self._call("lycosa.cache.delete", args, timeout)
+        return _cachedeleted(answer)
+
+    async def cache_figures(self, *, tenant: str | None = None, timeout: float | None = None) -> CacheFigures:
+        """What the cache holds in entries and bytes, expired ones that wait for the sweep included, and hits, misses and expired entries since the server started.
+
+        tenant: only this tenant; the whole server when absent
+        """
+        args: dict[str, Any] = {}
+        if tenant is not None:
+            args["tenant"] = tenant
+        answer = await self._call("lycosa.cache.figures", args, timeout)
+        return _cachefigures(answer)
+
+    async def cache_get(self, *, tenant: str, key: str, timeout: float | None = None) -> CacheEntry | None:
+        """An entry of the cache, or null when there is none. An expired entry is never served.
+
+        tenant: whose entry
+        key: as given to cache.set
+        """
+        args: dict[str, Any] = {"tenant": tenant, "key": key}
+        answer = await self._call("lycosa.cache.get", args, timeout)
+        return None if answer is None else _cacheentry(answer)
+
+    async def cache_set(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        value: str,
+        ttl: float,
+        media_type: str | None = None,
+        timeout: float | None = None,
+    ) -> CacheTimes:
+        """Store a text under a key for a time, in place of what was there. At most 1 MiB; refused with MEMORY_FULL while memory is over 80 % full.
+
+        tenant: whose entry
+        key: any text of 1 to 512 bytes
+        value: the text, at most 1 MiB
+        media_type: what the text is
+        ttl: seconds until it expires, at most a year
+        Raises MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "key": key, "value": value, "ttl": ttl}
+        if media_type is not None:
+            args["media_type"] = media_type
+        answer = await self._call("lycosa.cache.set", args, timeout)
+        return _cachetimes(answer)
+
+    async def customer_count(self, *, tenant: str, timeout: float | None = None) -> int:
+        """How many customers a tenant has. Kept by every write, not counted."""
+        args: dict[str, Any] = {"tenant": tenant}
+        answer = await self._call("lycosa.customer.count", args, timeout)
+        result: int = answer
+        return result
+
+    async def customer_delete(
+        self, *, tenant: str, ids: Sequence[str], timeout: float | None = None
+    ) -> DeletedCustomers:
+        """Delete up to 1,000 customers by id in one transaction; unknown ids are passed over."""
+        args: dict[str, Any] = {"tenant": tenant, "ids": ids}
+        answer = await self._call("lycosa.customer.delete", args, timeout)
+        return _deletedcustomers(answer)
+
+    async def customer_find(
+        self,
+        *,
+        tenant: str,
+        by: Literal["id", "external_id", "email", "segment", "tag", "name", "all"],
+        value: str | None = None,
+        from_: float | None = None,
+        until: float | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> CustomerPage:
+        """A page of customers by one of the indexes, with cursors to the next and the previous page. Pages do not shift when customers are inserted or deleted meanwhile.
+
+        by: segment orders by since, name by the folded name, the others by id
+        value: what to look for: equal, for name a prefix in any case; none with by = all
+        from: with by = segment: since at or after, unix seconds
+        until: with by = segment: since before, unix seconds
+        cursor: next or previous of another page of the same query
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "by": by}
+        if value is not None:
+            args["value"] = value
+        if from_ is not None:
+            args["from"] = from_
+        if until is not None:
+            args["until"] = until
+        if order is not None:
+            args["order"] = order
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.customer.find", args, timeout)
+        return _customerpage(answer)
+
+    async def customer_get(self, *, tenant: str, id: str, timeout: float | None = None) -> Customer:
+        """One customer by id.
+
+        Raises CustomerNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.customer.get", args, timeout)
+        return _customer(answer)
+
+    async def customer_segment(
+        self, *, tenant: str, segment: str, timeout: float | None = None
+    ) -> SegmentFigures:
+        """Figures of one segment; the empty name stands for the customers in none.
+
+        Raises SegmentNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "segment": segment}
+        answer = await self._call("lycosa.customer.segment", args, timeout)
+        return _segmentfigures(answer)
+
+    async def customer_segments(
+        self,
+        *,
+        tenant: str,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> SegmentPage:
+        """Figures of the segments by name: customers, revenue in cents, orders. Kept by every write, read by key.
+
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.customer.segments", args, timeout)
+        return _segmentpage(answer)
+
+    async def customer_upsert(
+        self,
+        *,
+        tenant: str,
+        rows: Sequence[CustomerInput | Mapping[str, object]],
+        timeout: float | None = None,
+    ) -> list[UpsertOutcome]:
+        """Insert and change up to 1,000 customers in one transaction, with an outcome for every row. A row is a patch: an absent field keeps what is stored, null clears it. It is found by id, else by external_id. Rows that say nothing new are written nowhere. An invalid row names its field and stops no other; an id or external_id may stand in one row of a batch.
+
+        Raises MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "rows": rows}
+        answer = await self._call("lycosa.customer.upsert", args, timeout)
+        return [_upsertoutcome(item) for item in answer]
+
+    async def request_append(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        kind: str,
+        status: Literal["done", "degraded", "failed", "cancelled"],
+        question: str,
+        customer_id: str | None = None,
+        answer: str | None = None,
+        model: str | None = None,
+        cost_microusd: int | None = None,
+        tokens_in: int | None = None,
+        tokens_out: int | None = None,
+        cached: bool | None = None,
+        duration_ms: int | None = None,
+        error: str | None = None,
+        sources: Sequence[RequestSourceInput] | None = None,
+        timeout: float | None = None,
+    ) -> Request:
+        """Append a request with its answer, its sources and the sums of its day, in one transaction. The id is the caller's idempotency key: the same id with the same content writes nothing and answers what is stored.
+
+        tenant: whose request it is
+        id: given by the caller, unique within the tenant
+        customer_id: the customer asked about
+        kind: what was asked for, such as analysis or search
+        status: how it ended
+        question: what was asked
+        answer: what was answered, at most 256 KiB
+        model: what wrote the answer
+        cost_microusd: cost in millionths of a US dollar
+        tokens_in: tokens read by the model
+        tokens_out: tokens written by the model
+        cached: whether the answer came from the cache
+        duration_ms: milliseconds from question to answer
+        error: why it failed
+        sources: what the answer rests on, in order
+        Raises MemoryFull, RequestExists.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "id": id,
+            "kind": kind,
+            "status": status,
+            "question": question,
+        }
+        if customer_id is not None:
+            args["customer_id"] = customer_id
+        if answer is not None:
+            args["answer"] = answer
+        if model is not None:
+            args["model"] = model
+        if cost_microusd is not None:
+            args["cost_microusd"] = cost_microusd
+        if tokens_in is not None:
+            args["tokens_in"] = tokens_in
+        if tokens_out is not None:
+            args["tokens_out"] = tokens_out
+        if cached is not None:
+            args["cached"] = cached
+        if duration_ms is not None:
+            args["duration_ms"] = duration_ms
+        if error is not None:
+            args["error"] = error
+        if sources is not None:
+            args["sources"] = sources
+        answer = await self._call("lycosa.request.append", args, timeout)
+        return _request(answer)
+
+    async def request_get(self, *, tenant: str, id: str, timeout: float | None = None) -> RequestWithSources:
+        """One request with its answer and its sources in their order.
+
+        tenant: whose request it is
+        id: as given to request.append
+        Raises RequestNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.request.get", args, timeout)
+        return _requestwithsources(answer)
+
+    async def request_list(
+        self,
+        *,
+        tenant: str,
+        by: Literal["time", "customer", "status"] | None = None,
+        value: str | None = None,
+        from_: float | None = None,
+        until: float | None = None,
+        order: Literal["asc", "desc"] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> RequestPage:
+        """A page of requests in order of time, of a whole tenant, of one customer or of one status. Rows come without their answers, whose size they tell; request.get gives one whole. Cursors lead to the next and to the previous page.
+
+        tenant: whose requests
+        by: which look-up
+        value: the customer's id or the status; not used by time
+        from: created at this moment or later, unix seconds
+        until: created before this moment, unix seconds
+        order: desc shows the newest first
+        cursor: next or previous of another page of the same query
+        limit: rows in a page
+        Raises InvalidArgument, InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if by is not None:
+            args["by"] = by
+        if value is not None:
+            args["value"] = value
+        if from_ is not None:
+            args["from"] = from_
+        if until is not None:
+            args["until"] = until
+        if order is not None:
+            args["order"] = order
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.request.list", args, timeout)
+        return _requestpage(answer)
+
+    async def request_totals(
+        self,
+        *,
+        tenant: str,
+        from_day: int,
+        until_day: int,
+        kind: str | None = None,
+        timeout: float | None = None,
+    ) -> RequestTotals:
+        """Sums of requests, cost (millionths of a US dollar) and tokens over at most 366 days, from_day to the day before until_day. Exact, kept by write, and kept on when retention removes the requests.
+
+        tenant: whose requests
+        from_day: first day: unix time / 86,400, UTC
+        until_day: the day after the last
+        kind: only this kind; every kind when absent
+        Raises InvalidArgument.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "from_day": from_day, "until_day": until_day}
+        if kind is not None:
+            args["kind"] = kind
+        answer = await self._call("lycosa.request.totals", args, timeout)
+        return _requesttotals(answer)
+
+    async def system_contract(self, *, timeout: float | None = None) -> ContractDigest:
+        """Digests of every procedure and the server time. A client compares them with its own on connecting."""
+        args: dict[str, Any] = {}
+        answer = await self._call("lycosa.system.contract", args, timeout)
+        return _contractdigest(answer)
+
+    async def system_describe(self, *, timeout: float | None = None) -> dict[str, Any]:
+        """The whole contract: procedures with arguments, answers and errors, and the error catalogue."""
+        args: dict[str, Any] = {}
+        answer = await self._call("lycosa.system.describe", args, timeout)
+        return answer or {}
+
+    async def system_figures(self, *, timeout: float | None = None) -> Figures:
+        """Counters, gauges, calls by procedure (seconds), daemon steps and memory (bytes) since the start."""
+        args: dict[str, Any] = {}
+        answer = await self._call("lycosa.system.figures", args, timeout)
+        return _figures(answer)
+
+    async def system_health(self, *, timeout: float | None = None) -> Health:
+        """Whether this instance is running and takes writes, its uptime in seconds, schema number and version."""
+        args: dict[str, Any] = {}
+        answer = await self._call("lycosa.system.health", args, timeout)
+        return _health(answer)
+
+
+def contract() -> dict[str, Any]:
+    """The contract that this module was generated from."""
+    loaded: dict[str, Any] = json.loads(files("lycosa").joinpath("contract.json").read_text(encoding="utf-8"))
+    return loaded
+
+
+def connect(settings: Settings) -> Client:
+    """A client that compares contracts on connecting and raises this module's error classes. Not yet open."""
+    return Client(settings, contract=contract(), error_classes=ERRORS)

@@ -1,0 +1,97 @@
+"""Settings of the Python side, from the environment and a `.env` file. The server reads the same names."""
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AliasChoices, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from lycosa.errors import Invalid
+
+Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _named(name: str) -> AliasChoices:
+    """A variable that other programs also know, with or without our prefix."""
+    return AliasChoices(f"LYCOSA_{name}", name)
+
+
+class Settings(BaseSettings):
+    """Every setting with its default. An empty variable is an absent one.
+
+    Raises pydantic's ValidationError, which names the variable, when a value is out of bounds.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="LYCOSA_", env_file=".env", env_ignore_empty=True, extra="ignore", populate_by_name=True
+    )
+
+    data: Path = Field(default=Path("var"), description="Directory of the store's files.")
+    tarantool_host: str = Field(
+        default="127.0.0.1",
+        validation_alias=_named("TARANTOOL_HOST"),
+        description="Host, or the absolute path of a unix socket.",
+    )
+    tarantool_port: Port = Field(default=3301, validation_alias=_named("TARANTOOL_PORT"))
+    tarantool_user: str = Field(default="lycosa", validation_alias=_named("TARANTOOL_USER"))
+    password: SecretStr | None = Field(
+        default=None, description="Of the application user; when absent, read from <data>/password."
+    )
+    memory_mb: int = Field(default=256, ge=32, le=1_048_576, description="Memory of the store, MiB.")
+    wal_mode: Literal["write", "fsync"] = Field(
+        default="write", description="write survives a kill, fsync a power cut."
+    )
+    retention_days: int = Field(default=0, ge=0, le=36_500, description="Days requests are kept; 0 for ever.")
+    http_host: str = Field(default="127.0.0.1", description="Address REST listens on.")
+    http_port: Port = Field(default=8000)
+    allow_remote: bool = Field(
+        default=False, description="Listen beyond loopback, where nobody is asked who they are."
+    )
+    tenant: str = Field(default="default", min_length=1, max_length=128)
+    call_timeout: float = Field(default=5.0, gt=0, le=600, description="Deadline of one call, seconds.")
+    llm: str = Field(
+        default="auto", description="auto, offline, extractive, or <provider>:<model> of init_chat_model."
+    )
+    analysis_ttl: float = Field(
+        default=86_400.0, gt=0, le=31_536_000, description="Seconds a report stays cached."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    testing: bool = False
+    tavily_api_key: SecretStr | None = Field(default=None, validation_alias=_named("TAVILY_API_KEY"))
+    perplexity_api_key: SecretStr | None = Field(default=None, validation_alias=_named("PERPLEXITY_API_KEY"))
+    openai_api_key: SecretStr | None = Field(default=None, validation_alias=_named("OPENAI_API_KEY"))
+    openai_base_url: str | None = Field(default=None, validation_alias=_named("OPENAI_BASE_URL"))
+
+    @field_validator("tenant")
+    @classmethod
+    def _printable(cls, value: str) -> str:
+        if not value.isprintable():
+            raise ValueError("holds control characters")
+        return value
+
+    @property
+    def password_file(self) -> Path:
+        """Where the server keeps the password it made for itself."""
+        return self.data / "password"
+
+    @property
+    def console_socket(self) -> Path:
+        """The server's admin console, open to the owner of the data directory."""
+        return self.data / "console.sock"
+
+    def store_password(self) -> str:
+        """The application user's password.
+
+        Raises Invalid when it is neither set nor written by a server.
+        """
+        if self.password is not None:
+            return self.password.get_secret_value()
+        try:
+            return self.password_file.read_text(encoding="ascii").strip()
+        except OSError as problem:
+            raise Invalid(
+                f"no password for the store: set LYCOSA_PASSWORD, or LYCOSA_DATA to the data directory of a running "
+                f"server ({self.password_file}: {problem.strerror})",
+                code="PASSWORD_MISSING",
+                details={"argument": "password"},
+            ) from problem

@@ -1,0 +1,131 @@
+"""The client against the real store: errors by kind, deadlines, reconnects, contract comparison."""
+
+import asyncio
+import time
+
+import pytest
+from asynctnt.exceptions import TarantoolDatabaseError
+
+from lycosa.client import Client
+from lycosa.errors import Conflict, Denied, Invalid, TimedOut, Unavailable
+from lycosa.procedures import DeadlineExceeded, Procedures, UnknownArgument, connect, contract
+from tests.conftest import Store
+
+
+async def test_a_call_answers_a_typed_record(procedures: Procedures) -> None:
+    health = await procedures.system_health()
+    assert health.status == "running"
+    assert health.writable is True
+
+
+async def test_a_catalogued_error_becomes_its_class(client: Client) -> None:
+    with pytest.raises(UnknownArgument) as raised:
+        await client.call("lycosa.system.health", {"colour": "red"})
+    assert raised.value.kind == "invalid"
+    assert raised.value.details == {"argument": "colour", "procedure": "system.health"}
+
+
+async def test_arguments_that_cannot_be_encoded_are_invalid(client: Client) -> None:
+    with pytest.raises(Invalid) as raised:
+        await client.call("lycosa.system.health", {"number": 2**70})
+    assert raised.value.code == "INVALID_ARGUMENT"
+    with pytest.raises(Invalid):
+        await client.call("lycosa.system.health", {"text": "\ud800"})
+
+
+async def test_the_user_may_call_its_procedures_and_nothing_else(client: Client) -> None:
+    for name in ("box.info", "lycosa.start", "os.execute", "box.space._user:select", "loadstring"):
+        with pytest.raises((Denied, Conflict)):
+            await client.call(name, {})
+    connection = client._connection
+    assert connection is not None
+    with pytest.raises(TarantoolDatabaseError) as raised:
+        await connection.eval("return 1")
+    assert raised.value.code == 42
+    with pytest.raises(TarantoolDatabaseError) as raised:
+        await connection.select(280)
+    assert raised.value.code in (36, 42)
+
+
+async def test_a_deadline_passed_before_the_server_began_does_nothing(client: Client) -> None:
+    connection = client._connection
+    assert connection is not None
+    with pytest.raises(TarantoolDatabaseError) as raised:
+        await connection.call("lycosa.system.health", [{}, time.time() - 5])
+    assert isinstance(client._translate(raised.value, "system.health"), DeadlineExceeded)
+
+
+async def test_a_frozen_server_times_out(own_server: Store) -> None:
+    async with connect(own_server.settings()) as client:
+        procedures = Procedures(client)
+        await procedures.system_health()
+        own_server.pause()
+        started = time.monotonic()
+        with pytest.raises(TimedOut):
+            await procedures.system_health(timeout=0.2)
+        assert time.monotonic() - started < 1
+        own_server.resume()
+        assert (await procedures.system_health()).status == "running"
+
+
+async def test_calls_survive_a_restart_of_the_store(own_server: Store) -> None:
+    async with connect(own_server.settings()) as client:
+        procedures = Procedures(client)
+        await procedures.system_health()
+        own_server.kill()
+        with pytest.raises(Unavailable) as raised:
+            await procedures.system_health(timeout=0.3)
+        assert raised.value.retry_after is not None
+        waiting = asyncio.create_task(procedures.system_health(timeout=10))
+        await asyncio.sleep(0.05)
+        own_server.start()
+        assert (await waiting).status == "running"
+        assert client.reconnects == 1
+
+
+async def test_no_task_is_left_behind_by_reconnects(own_server: Store) -> None:
+    async with connect(own_server.settings()) as client:
+        before = len(asyncio.all_tasks())
+        for _ in range(3):
+            own_server.kill()
+            own_server.start()
+            await Procedures(client).system_health(timeout=10)
+        assert len(asyncio.all_tasks()) <= before + 1
+    await asyncio.sleep(0)
+    assert not [task for task in asyncio.all_tasks() if task.get_name() == "lycosa-connect"]
+
+
+async def test_an_absent_store_is_unavailable_with_advice(server: Store) -> None:
+    settings = server.settings(tarantool_host="/tmp/lycosa-nobody-listens.sock")
+    with pytest.raises(Unavailable, match="lycosa up"):
+        await connect(settings).open(timeout=0.3)
+
+
+async def test_a_wrong_password_is_denied(server: Store) -> None:
+    with pytest.raises(Denied):
+        await connect(server.settings(password="wrong")).open(timeout=1)
+
+
+async def test_a_missing_password_file_is_named(server: Store, tmp_path: object) -> None:
+    with pytest.raises(Invalid, match="LYCOSA_PASSWORD"):
+        await connect(server.settings(data=tmp_path)).open(timeout=0.3)
+
+
+async def test_another_contract_is_refused_by_the_procedure_that_differs(server: Store) -> None:
+    changed = contract()
+    changed["digest"] = "0" * 16
+    for procedure in changed["procedures"]:
+        if procedure["name"] == "system.health":
+            procedure["digest"] = "0" * 16
+            procedure["args"] = [{"name": "colour", "type": {"kind": "name", "min": 1, "max": 128}}]
+    client = Client(server.settings(), contract=changed)
+    with pytest.raises(Conflict, match=r"system\.health: argument colour is gone"):
+        await client.open(timeout=1)
+
+
+async def test_a_closed_client_refuses(server: Store) -> None:
+    client = connect(server.settings())
+    await client.open()
+    await client.close()
+    with pytest.raises(Unavailable, match="closed"):
+        await Procedures(client).system_health()
