@@ -44,7 +44,7 @@ pins: ## compile requirements/*.txt again (UPGRADE=1 takes newer versions)
 	deploy/pins.sh
 
 rockspec: ## write the rockspec's module list from the files under lua/
-	deploy/rockspec.sh
+	@python3 deploy/rockspec.py
 
 clean: ## remove .venv, caches and build output; never data
 	rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.* python/*.egg-info
