@@ -3,8 +3,11 @@
 local clock = require('lycosa.core.clock')
 local contract = require('lycosa.core.contract')
 local daemon = require('lycosa.core.daemon')
+local help = require('lycosa.console.help')
+local memory = require('lycosa.core.memory')
 local publish = require('lycosa.core.publish')
 local schema = require('lycosa.schema')
+local status = require('lycosa.console.status')
 
 local lycosa = {}
 
@@ -12,6 +15,8 @@ local lycosa = {}
 local DOMAINS = {
     'system',
     'customer',
+    'request',
+    'cache',
 }
 
 local descriptions = {}
@@ -20,6 +25,19 @@ local descriptions = {}
 ---@return table[] sorted by name
 function lycosa.contract()
     return descriptions
+end
+
+---Help for the console: every procedure, those of a domain, or one in full.
+---@param name string? a procedure or a domain
+---@return string
+function lycosa.help(name)
+    return help.text(descriptions, name)
+end
+
+---State for the console: memory, spaces, background steps and calls as tables.
+---@return string
+function lycosa.status()
+    return status.text(schema.version())
 end
 
 -- Published only in testing mode and never part of the contract: time in the hands of tests.
@@ -69,6 +87,7 @@ function lycosa.start(settings)
             daemon.register(step)
         end
     end
+    daemon.register(memory.step)
     daemon.start()
     return lycosa
 end

@@ -15,6 +15,8 @@ local LEDGER = 'schema_ledger'
 ---Migrations in order. Adding one is a new line at the end.
 schema.MIGRATIONS = {
     '0001_customer',
+    '0002_request',
+    '0003_cache',
 }
 
 local function load_migration(module)
