@@ -1,0 +1,101 @@
+"""The generator: annotations, decoders and pages from a description."""
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from lycosa.codegen import markdown, python
+
+NAME: dict[str, Any] = {"kind": "name", "min": 1, "max": 128}
+POINT: dict[str, Any] = {
+    "kind": "record",
+    "name": "Point",
+    "form": "map",
+    "fields": [
+        {"name": "x", "type": {"kind": "number"}},
+        {"name": "from", "type": {"kind": "nullable", "of": NAME}, "optional": True},
+    ],
+}
+CONTRACT: dict[str, Any] = {
+    "digest": "0",
+    "errors": {"THING_NOT_FOUND": {"kind": "not_found", "message": "thing {id} does not exist"}},
+    "procedures": [
+        {
+            "name": "thing.find",
+            "access": "app",
+            "mode": "read",
+            "doc": "Find things.",
+            "idempotent": True,
+            "digest": "1",
+            "errors": ["THING_NOT_FOUND"],
+            "args": [
+                {
+                    "name": "rows",
+                    "type": {"kind": "list", "max": 3, "of": {"kind": "unchecked", "of": POINT}},
+                },
+                {
+                    "name": "limit",
+                    "type": {"kind": "integer", "min": 1, "max": 9},
+                    "optional": True,
+                    "default": 2,
+                },
+            ],
+            "returns": {"kind": "map", "max": 5, "of": {"kind": "nullable", "of": {"kind": "boolean"}}},
+        }
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("type_", "annotation"),
+    [
+        (NAME, "str"),
+        ({"kind": "enum", "values": ["a", "b"]}, 'Literal["a", "b"]'),
+        ({"kind": "nullable", "of": {"kind": "integer"}}, "int | None"),
+        ({"kind": "list", "of": NAME}, "Sequence[str]"),
+        ({"kind": "map", "of": {"kind": "scalar"}}, "Mapping[str, Scalar]"),
+        ({"kind": "unchecked", "of": POINT}, "Point | Mapping[str, object]"),
+        ({"kind": "unchecked", "of": {"kind": "none"}}, "Any"),
+    ],
+)
+def test_argument_annotations(type_: dict[str, Any], annotation: str) -> None:
+    assert python.hint(type_, argument=True) == annotation
+
+
+def test_unknown_types_stop_the_generator() -> None:
+    with pytest.raises(ValueError, match="colour"):
+        python.hint({"kind": "colour"}, argument=True)
+
+
+def test_decoders_rebuild_records() -> None:
+    class Point(NamedTuple):
+        x: float
+
+    expression = python.decode({"kind": "list", "of": {"kind": "nullable", "of": POINT}}, "wire")
+    decoded = eval(expression, {"_point": lambda value: Point(value["x"]), "wire": [{"x": 1.0}, None]})
+    assert decoded == [Point(1.0), None]
+    expression = python.decode({"kind": "map", "of": POINT, "max": 2}, "wire")
+    assert eval(expression, {"_point": lambda value: Point(value["x"]), "wire": []}) == {}
+
+
+def test_the_module_compiles_and_names_errors_and_keywords() -> None:
+    text = python.module(CONTRACT)
+    compile(text, "procedures.py", "exec")
+    assert "class ThingNotFound(NotFound):" in text
+    assert "Raises ThingNotFound." in text
+    assert '"from"' in text or "from_" in text
+
+
+def test_two_records_of_one_name_are_refused() -> None:
+    other = POINT | {"fields": []}
+    procedure = CONTRACT["procedures"][0] | {"returns": other}
+    with pytest.raises(ValueError, match="Point"):
+        python.module(CONTRACT | {"procedures": [procedure]})
+
+
+def test_pages_show_arguments_records_and_errors() -> None:
+    pages = markdown.pages(CONTRACT)
+    assert set(pages) == {"thing.md", "errors.md", "README.md"}
+    assert "| `limit` | integer of 1..9 | `2` when absent |" in pages["thing.md"]
+    assert "## Point" in pages["thing.md"]
+    assert "THING_NOT_FOUND" in pages["errors.md"]
