@@ -13,7 +13,7 @@ POINT: dict[str, Any] = {
     "form": "map",
     "fields": [
         {"name": "x", "type": {"kind": "number"}},
-        {"name": "from", "type": {"kind": "nullable", "of": NAME}, "optional": True},
+        {"name": "origin", "type": {"kind": "nullable", "of": NAME}, "optional": True},
     ],
 }
 CONTRACT: dict[str, Any] = {
@@ -29,6 +29,7 @@ CONTRACT: dict[str, Any] = {
             "digest": "1",
             "errors": ["THING_NOT_FOUND"],
             "args": [
+                {"name": "from", "type": {"kind": "time"}, "doc": "first moment"},
                 {
                     "name": "rows",
                     "type": {"kind": "list", "max": 3, "of": {"kind": "unchecked", "of": POINT}},
@@ -83,7 +84,8 @@ def test_the_module_compiles_and_names_errors_and_keywords() -> None:
     compile(text, "procedures.py", "exec")
     assert "class ThingNotFound(NotFound):" in text
     assert "Raises ThingNotFound." in text
-    assert '"from"' in text or "from_" in text
+    assert "from_: float" in text
+    assert '"from": from_' in text
 
 
 def test_two_records_of_one_name_are_refused() -> None:
