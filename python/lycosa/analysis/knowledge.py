@@ -1,0 +1,115 @@
+"""What an analysis needs to know, and the protocol of who tells it."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Protocol
+
+from lycosa.analysis.report import Language, PastRequest
+from lycosa.analysis.texts import language_of
+
+__all__ = ["Customer", "Found", "Knowledge", "Passage", "PastAnswer", "Segment", "guess_language"]
+
+Scalar = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Customer:
+    """The own record. Money in cents, moments in unix seconds."""
+
+    id: str
+    version: int
+    name: str
+    external_id: str | None = None
+    email: str | None = None
+    segment: str = ""
+    tags: tuple[str, ...] = ()
+    country: str | None = None
+    industry: str | None = None
+    revenue_cents: int = 0
+    orders: int = 0
+    since: float | None = None
+    profile: dict[str, Scalar] = field(default_factory=dict)
+
+    @property
+    def since_date(self) -> str | None:
+        """The day the relation began, ISO."""
+        return None if not self.since else datetime.fromtimestamp(self.since, UTC).date().isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """Sums over one segment."""
+
+    name: str
+    customers: int
+    revenue_cents: int
+    orders: int
+
+    @property
+    def mean_revenue_cents(self) -> float:
+        return self.revenue_cents / max(self.customers, 1)
+
+    @property
+    def mean_orders(self) -> float:
+        return self.orders / max(self.customers, 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Passage:
+    """One stored passage that search found."""
+
+    document_id: str
+    chunk: int
+    title: str
+    text: str
+    kind: str
+    customer_id: str | None = None
+    url: str | None = None
+    language: str | None = None
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """An answer of the search. `waiting` documents are stored and not yet indexed."""
+
+    passages: tuple[Passage, ...] = ()
+    waiting: int = 0
+    bounded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PastAnswer:
+    """An earlier request about the customer; `answer` where it brought knowledge from elsewhere."""
+
+    request: PastRequest
+    answer: str | None = None
+
+
+class Knowledge(Protocol):
+    """One tenant's knowledge. Methods raise LycosaError; only the record is indispensable."""
+
+    async def customer(self, customer_id: str) -> Customer:
+        """The record. Raises NotFound."""
+
+    async def segment(self, name: str) -> Segment | None:
+        """Figures of a segment, None when there are none."""
+
+    async def history(self, customer_id: str) -> list[PastAnswer]:
+        """Past requests, newest first, bounded."""
+
+    async def search(self, query: str, customer_id: str, *, kind: str | None, limit: int) -> Found:
+        """Best passages of the customer's own documents and of those of nobody in particular."""
+
+    async def recent(self, customer_id: str, limit: int) -> list[Passage]:
+        """The customer's own documents whatever they say, newest first, each with its first passage."""
+
+
+def guess_language(question: str | None, customer: Customer, own: list[str | None]) -> Language:
+    """The language to answer in: the question's, else the customer name's, else that of all own documents."""
+    of_question = language_of(question) if question else None
+    if of_question is not None:
+        return of_question
+    if language_of(customer.name) == "ru" or (own and all(language == "ru" for language in own)):
+        return "ru"
+    return "en"
