@@ -4,6 +4,7 @@ local clock = require('lycosa.core.clock')
 local contract = require('lycosa.core.contract')
 local daemon = require('lycosa.core.daemon')
 local errors = require('lycosa.core.errors')
+local memory = require('lycosa.core.memory')
 local metrics = require('lycosa.core.metrics')
 local schema = require('lycosa.schema')
 
@@ -36,7 +37,7 @@ function system.health()
     }
 end
 
----Counters, gauges, procedure figures, daemon steps and memory: what a scrape shows.
+---Counters, gauges, procedure figures, daemon steps, memory and spaces: what a scrape shows.
 function system.figures()
     local collected = metrics.collect()
     local slab = box.slab.info()
@@ -47,7 +48,7 @@ function system.figures()
             quota_bytes = tonumber(slab.quota_size), arena_bytes = tonumber(slab.arena_used),
             item_bytes = tonumber(slab.items_used), lua_bytes = collectgarbage('count') * 1024,
         },
-        time = clock.wall(),
+        time = clock.wall(), spaces = memory.figures().spaces,
     }
 end
 

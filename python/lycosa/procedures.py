@@ -481,6 +481,26 @@ def _stepfigures(value: Any) -> StepFigures:
     )
 
 
+class SpaceFigures(NamedTuple):
+    """SpaceFigures as the store answers it."""
+
+    name: str
+    engine: str
+    rows: int
+    bytes: int
+    index_bytes: int
+
+
+def _spacefigures(value: Any) -> SpaceFigures:
+    return SpaceFigures(
+        name=value["name"],
+        engine=value["engine"],
+        rows=value["rows"],
+        bytes=value["bytes"],
+        index_bytes=value["index_bytes"],
+    )
+
+
 class Figures(NamedTuple):
     """Figures as the store answers it."""
 
@@ -490,6 +510,7 @@ class Figures(NamedTuple):
     steps: list[StepFigures]
     memory: dict[str, float]
     time: float
+    spaces: list[SpaceFigures]
 
 
 def _figures(value: Any) -> Figures:
@@ -500,6 +521,7 @@ def _figures(value: Any) -> Figures:
         steps=[_stepfigures(item) for item in value["steps"]],
         memory=value["memory"] or {},
         time=value["time"],
+        spaces=[_spacefigures(item) for item in value["spaces"]],
     )
 
 
@@ -858,7 +880,7 @@ class Procedures:
         return answer or {}
 
     async def system_figures(self, *, timeout: float | None = None) -> Figures:
-        """Counters, gauges, calls by procedure (seconds), daemon steps and memory (bytes) since the start."""
+        """Counters, gauges, calls by procedure (seconds) and daemon steps since the start; memory and spaces (bytes)."""
         args: dict[str, Any] = {}
         answer = await self._call("lycosa.system.figures", args, timeout)
         return _figures(answer)

@@ -32,7 +32,7 @@ return {
     },
     {
         name = 'system.figures', access = 'read', mode = 'read',
-        doc = 'Counters, gauges, calls by procedure (seconds), daemon steps and memory (bytes) since the start.',
+        doc = 'Counters, gauges, calls by procedure (seconds) and daemon steps since the start; memory and spaces (bytes).',
         args = {},
         returns = T.record('Figures', {
             {'counters', figure_map}, {'gauges', figure_map},
@@ -44,6 +44,10 @@ return {
                 {'slowest', T.number()}, {'last_error', T.nullable(T.text{max = 1000})}, {'due_in', T.number()},
             }), {max = 100})},
             {'memory', T.map(T.number(), {max = 20})}, {'time', T.time},
+            {'spaces', T.list(T.record('SpaceFigures', {
+                {'name', T.name}, {'engine', T.name}, {'rows', T.integer()}, {'bytes', T.integer()},
+                {'index_bytes', T.integer()},
+            }), {max = 1000})},
         }),
         errors = {}, run = system.figures,
     },
