@@ -16,9 +16,6 @@ local contract = {}
 local MODES = {read = true, write = true, wait = true}
 local ACCESS = {read = true, app = true, worker = true, admin = true}
 
--- Raised by the server itself, not by the catalogue: box error codes and types that mean "not now".
-local READ_ONLY_CODE = box.error.READONLY
-
 ---@class lycosa.Declaration
 ---@field name string `<domain>.<procedure>`
 ---@field access string read | app | worker | admin
@@ -49,11 +46,14 @@ local function translate(name, raised)
     if errors.parse(raised) then
         return raised
     end
-    if type(raised) == 'cdata' and raised.code == READ_ONLY_CODE then
-        return errors.text('READ_ONLY', {})
-    end
-    if type(raised) == 'cdata' and (raised.type == 'OutOfMemory' or raised.code == box.error.MEMORY_ISSUE) then
-        return errors.text('MEMORY_FULL', {used = 100, space = name, limit = 100, retry_after = 5})
+    if type(raised) == 'cdata' then
+        if raised.code == box.error.READONLY then
+            return errors.text('READ_ONLY', {})
+        elseif raised.type == 'OutOfMemory' or raised.code == box.error.MEMORY_ISSUE then
+            return errors.text('MEMORY_FULL', {used = 100, space = name, limit = 100, retry_after = 5})
+        elseif raised.code == box.error.WAL_IO then
+            return errors.text('COMMIT_FAILED', {problem = tostring(raised), retry_after = 1})
+        end
     end
     log.error('%s failed: %s\n%s', name, tostring(raised), debug.traceback())
     return ('INTERNAL: %s failed; the trace is in the server log {"procedure":"%s"}'):format(name, name)
@@ -87,47 +87,24 @@ local function binder(declaration)
     end
 end
 
--- `run` as one transaction. Called inside a transaction of the console's own, it undoes only its own part.
-local function transaction(declaration)
-    local name, run = declaration.name, declaration.run
-    local function handler(raised)
-        return translate(name, raised)
-    end
+-- `run` as one transaction: an error leaves it open, and the wrapper rolls it back.
+local function in_transaction(run)
     return function(bound)
-        if box.is_in_txn() then
-            local savepoint = box.savepoint()
-            local ok, answer = xpcall(run, handler, bound)
-            if not ok then
-                box.rollback_to_savepoint(savepoint)
-                raise(answer)
-            end
-            return answer
-        end
         box.begin()
-        local ok, answer = xpcall(run, handler, bound)
-        if not ok then
-            box.rollback()
-            raise(answer)
-        end
-        local committed, problem = pcall(box.commit)
-        if not committed then
-            box.rollback()
-            log.error('%s was not committed: %s', name, tostring(problem))
-            errors.raise('COMMIT_FAILED', {problem = tostring(problem), retry_after = 1})
-        end
+        local answer = run(bound)
+        box.commit()
         return answer
     end
 end
 
-local function plain(declaration)
-    local name, run = declaration.name, declaration.run
-    local function handler(raised)
-        return translate(name, raised)
-    end
+-- Called inside a transaction of the console's own, a procedure undoes only its own part.
+local function in_savepoint(run)
     return function(bound)
-        local ok, answer = xpcall(run, handler, bound)
+        local savepoint = box.savepoint()
+        local ok, answer = pcall(run, bound)
         if not ok then
-            raise(answer)
+            box.rollback_to_savepoint(savepoint)
+            error(answer, 0)
         end
         return answer
     end
@@ -136,20 +113,30 @@ end
 -- The procedure itself: what the console calls and what the wire calls. `deadline` (unix seconds by the caller's
 -- clock, corrected by the client for skew) refuses work whose caller has already gone.
 local function procedure(declaration)
-    local name = declaration.name
+    local name, run = declaration.name, declaration.run
+    local writes = declaration.mode == 'write'
+    local alone, nested = writes and in_transaction(run) or run, in_savepoint(run)
     local bind = binder(declaration)
-    local run = declaration.mode == 'write' and transaction(declaration) or plain(declaration)
     local figures = metrics.procedure(name)
-    local monotonic, wall = clock.monotonic, clock.wall
-    local function called(args, deadline)
+    local monotonic, wall, is_in_txn = clock.monotonic, clock.wall, box.is_in_txn
+    local function work(args, deadline, joined)
         if deadline ~= nil and wall() > deadline then
-            errors.raise('DEADLINE_EXCEEDED', {procedure = name, late = math.floor((wall() - deadline) * 1000 + 0.5) / 1000, retry_after = 0.1})
+            local late = math.floor((wall() - deadline) * 1000 + 0.5) / 1000
+            errors.raise('DEADLINE_EXCEEDED', {procedure = name, late = late, retry_after = 0.1})
         end
-        return run(bind(args))
+        local bound = bind(args)
+        if joined then
+            return nested(bound)
+        end
+        return alone(bound)
+    end
+    local function handler(raised)
+        return translate(name, raised)
     end
     return function(args, deadline)
         local started = monotonic()
-        local ok, answer = pcall(called, args, deadline)
+        local joined = writes and is_in_txn()
+        local ok, answer = xpcall(work, handler, args, deadline, joined)
         local seconds = monotonic() - started
         figures.calls = figures.calls + 1
         figures.seconds = figures.seconds + seconds
@@ -158,7 +145,10 @@ local function procedure(declaration)
         end
         if not ok then
             figures.errors = figures.errors + 1
-            error(answer, 0)
+            if writes and not joined then
+                box.rollback()
+            end
+            raise(answer)
         end
         return answer
     end
