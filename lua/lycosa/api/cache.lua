@@ -2,8 +2,8 @@ local T = require('lycosa.core.types')
 local cache = require('lycosa.cache')
 
 local KEY = T.text{min = 1, max = 512}
--- 1 MiB: with key and names the row stays below the server's largest tuple of 2 MiB.
-local VALUE = T.text{max = 1048576}
+-- A row of 1 MiB and more would stand outside the memory arena and split it; with key and names this stays below.
+local VALUE = T.text{max = 1000000}
 local COUNT = T.integer{min = 0}
 
 local ENTRY = T.record('CacheEntry', {
@@ -23,12 +23,12 @@ return {
     },
     {
         name = 'cache.set', access = 'app', mode = 'write', idempotent = true,
-        doc = 'Store a text under a key for a time, in place of what was there. At most 1 MiB; refused with '
+        doc = 'Store a text under a key for a time, in place of what was there. At most 1,000,000 bytes; refused with '
             .. 'MEMORY_FULL while memory is over 80 % full.',
         args = {
             {'tenant', T.name, doc = 'whose entry'},
             {'key', KEY, doc = 'any text of 1 to 512 bytes'},
-            {'value', VALUE, doc = 'the text, at most 1 MiB'},
+            {'value', VALUE, doc = 'the text, at most 1,000,000 bytes'},
             {'media_type', T.name, default = 'application/json', doc = 'what the text is'},
             {'ttl', T.number{min = 0.001, max = 31536000}, doc = 'seconds until it expires, at most a year'},
         },

@@ -23,7 +23,7 @@ end
 local function memory_lines(figures)
     return printed.lines({{'memory'}, {'bytes', right = true}, {'share', right = true}}, {
         {'quota', printed.bytes(figures.quota), '100.0 %'},
-        {'rows and indexes', printed.bytes(figures.arena_used), ('%.1f %%'):format(figures.used_percent)},
+        {'rows and indexes', printed.bytes(figures.used), ('%.1f %%'):format(figures.used_percent)},
         {'of it rows', printed.bytes(figures.items_used), ('%.1f %%'):format(figures.items_used * 100 / figures.quota)},
         {'Lua (outside the quota)', printed.bytes(figures.lua_used), ''},
     })

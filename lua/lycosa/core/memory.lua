@@ -1,7 +1,7 @@
 -- How full the memory is, and who may still write.
 --
--- The measure is arena_used / quota_size: bytes in rows and indexes over bytes allowed. quota_used never falls again
--- once reached, so it says nothing. A deleted row's bytes come back only when the Lua collector has dropped the last
+-- The measure is bytes in rows and indexes over bytes allowed. The arena's share of the quota never shrinks again, so
+-- it says nothing of its fill; rows near 1 MiB and larger stand outside the arena, in the quota only. A deleted row's bytes come back only when the Lua collector has dropped the last
 -- reference to its tuple; above a mark a daemon step therefore steps the collector.
 
 local clock = require('lycosa.core.clock')
@@ -14,6 +14,9 @@ local memory = {}
 -- room for what cannot: an arena is truly full at 84 to 95 %, depending on the sizes of its rows.
 local LIMITS = {cache = 80, document = 80}
 local OTHER_LIMIT = 97
+-- The arena hands its memory out in slabs of 16 MiB; two of them hold no rows. A small quota keeps room for that.
+local SLABS_APART = 40 * 1048576
+local LEAST_LIMIT = 50
 
 -- A reading costs 2 us; it is kept for this long or this many admissions, with the bytes admitted since added.
 local READING_SECONDS = 0.02
@@ -32,15 +35,32 @@ local SYSTEM_ID_MAX = 511
 local used, quota = 0, 1
 local admitted, read_at = READING_ADMISSIONS, -math.huge
 
+local function in_use(slab)
+    local outside = tonumber(slab.quota_used) - tonumber(slab.arena_size)
+    return tonumber(slab.arena_used) + math.max(0, outside)
+end
+
 local function read()
     local slab = box.slab.info()
-    used, quota = tonumber(slab.arena_used), tonumber(slab.quota_size)
+    used, quota = in_use(slab), tonumber(slab.quota_size)
     admitted, read_at = 0, clock.monotonic()
+end
+
+---Percent of a quota up to which a class of rows is accepted.
+---@param class string
+---@param quota_bytes integer
+---@return number
+function memory.limit(class, quota_bytes)
+    local limit = LIMITS[class]
+    if limit == nil then
+        return OTHER_LIMIT
+    end
+    return math.max(LEAST_LIMIT, math.min(limit, math.floor((quota_bytes - SLABS_APART) * 100 / quota_bytes)))
 end
 
 ---Let a write pass, or raise MEMORY_FULL. To be called before the first write of a procedure; cheap.
 ---@param space string name of the space, for the message
----@param class string `cache` and `document` stop at 80 % of the quota, any other at 97 %
+---@param class string `cache` and `document` stop at 80 % of the quota (less of one below 200 MiB), others at 97 %
 ---@param bytes integer? about how many bytes will be written; a row's worth when absent
 function memory.admit(space, class, bytes)
     if admitted >= READING_ADMISSIONS or clock.monotonic() - read_at > READING_SECONDS then
@@ -50,7 +70,7 @@ function memory.admit(space, class, bytes)
         end
     end
     admitted = admitted + 1
-    local limit = LIMITS[class] or OTHER_LIMIT
+    local limit = memory.limit(class, quota)
     local after = used + (bytes or DEFAULT_BYTES)
     if after * 100 > quota * limit then
         errors.raise('MEMORY_FULL', {
@@ -90,14 +110,14 @@ local function spaces()
 end
 
 ---Memory in bytes, and the spaces by name.
----@return {quota: integer, arena_used: integer, items_used: integer, lua_used: number, used_percent: number,
+---@return {quota: integer, used: integer, items_used: integer, lua_used: number, used_percent: number,
 ---     spaces: {name: string, engine: string, rows: integer, bytes: integer, index_bytes: integer}[]}
 function memory.figures()
     local slab = box.slab.info()
     return {
-        quota = tonumber(slab.quota_size), arena_used = tonumber(slab.arena_used),
+        quota = tonumber(slab.quota_size), used = in_use(slab),
         items_used = tonumber(slab.items_used), lua_used = collectgarbage('count') * 1024,
-        used_percent = tonumber(slab.arena_used) * 100 / tonumber(slab.quota_size),
+        used_percent = in_use(slab) * 100 / tonumber(slab.quota_size),
         spaces = spaces(),
     }
 end

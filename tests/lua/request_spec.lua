@@ -1,0 +1,405 @@
+local clock = require('lycosa.core.clock')
+local daemon = require('lycosa.core.daemon')
+local fiber = require('fiber')
+local request = require('lycosa.request')
+local support = require('tests.lua.support')
+
+local DAY = 86400
+
+local function ask(changes)
+    local args = {tenant = 'acme', id = 'r-1', kind = 'analysis', status = 'done', question = 'What is new?'}
+    for name, value in pairs(changes or {}) do
+        args[name] = value
+    end
+    return args
+end
+
+local function counts()
+    return {
+        requests = box.space.request:len(), sources = box.space.request_source:len(), totals = box.space.request_total:len(),
+    }
+end
+
+local function today()
+    return math.floor(clock.now() / DAY)
+end
+
+local function totals(changes)
+    local args = {tenant = 'acme', from_day = today(), until_day = today() + 1}
+    for name, value in pairs(changes or {}) do
+        args[name] = value
+    end
+    local sums = lycosa.request.totals(args)
+    for name, value in pairs(sums) do
+        sums[name] = tonumber(value)
+    end
+    return sums
+end
+
+describe('request.append', function()
+    before_each(support.reset)
+
+    it('stores the request, its sources and the sums of the day', function()
+        local row = lycosa.request.append(ask{
+            customer_id = 'c-1', answer = 'Всё хорошо.\nAll is well.', model = 'small', cost_microusd = 1200, tokens_in = 30,
+            tokens_out = 7, cached = true, duration_ms = 15,
+            sources = {
+                {kind = 'document', ref = 'd-1', title = 'Заметка', quote = 'Дела идут в гору'},
+                {kind = 'web', ref = 'https://example.com/'},
+            },
+        })
+        assert.are.equal('r-1', row.id)
+        assert.are.equal(1700000000, row.created_at)
+        local whole = lycosa.request.get{tenant = 'acme', id = 'r-1'}
+        assert.are.equal('Всё хорошо.\nAll is well.', whole.request.answer)
+        assert.are.equal(2, #whole.sources)
+        assert.are.same({'document', 'd-1', 'Заметка', 'Дела идут в гору'}, {whole.sources[1]:unpack(5)})
+        assert.are.same({2, 'web', 'https://example.com/', '', ''}, {whole.sources[2]:unpack(4)})
+        assert.are.same(
+            {requests = 1, cached = 1, failed = 0, cost_microusd = 1200, tokens_in = 30, tokens_out = 7}, totals()
+        )
+    end)
+
+    it('writes nothing when the same is appended again, and answers what is stored', function()
+        local args = ask{answer = 'yes', customer_id = 'c-1', error = 'slow', sources = {{kind = 'record', ref = 'c-1'}}}
+        lycosa.request.append(args)
+        local before = counts()
+        clock.advance(5)
+        local again = lycosa.request.append(args)
+        assert.are.equal(1700000000, again.created_at)
+        assert.are.same(before, counts())
+        assert.are.equal(1, totals().requests)
+    end)
+
+    it('refuses the same id with other content, whatever differs', function()
+        lycosa.request.append(ask{answer = 'yes', sources = {{kind = 'record', ref = 'c-1'}}})
+        local same = {answer = 'yes', sources = {{kind = 'record', ref = 'c-1'}}}
+        local others = {
+            {answer = 'no'}, {question = 'Other?'}, {kind = 'search'}, {status = 'failed'}, {customer_id = 'c-2'},
+            {model = 'large'}, {cost_microusd = 1}, {tokens_in = 1}, {tokens_out = 1}, {cached = true}, {duration_ms = 1},
+            {error = 'why'}, {sources = {}}, {sources = {{kind = 'record', ref = 'c-2'}}},
+            {sources = {{kind = 'web', ref = 'c-1'}}}, {sources = {{kind = 'record', ref = 'c-1', title = 'T'}}},
+            {sources = {{kind = 'record', ref = 'c-1', quote = 'Q'}}},
+        }
+        for _, other in ipairs(others) do
+            local args = ask(same)
+            for name, value in pairs(other) do
+                args[name] = value
+            end
+            local details = support.raises('REQUEST_EXISTS', lycosa.request.append, args)
+            assert.are.equal('r-1', details.id)
+        end
+        local without_answer = ask(same)
+        without_answer.answer = nil
+        support.raises('REQUEST_EXISTS', lycosa.request.append, without_answer)
+        assert.are.equal(1, totals().requests)
+    end)
+
+    it('keeps tenants apart', function()
+        lycosa.request.append(ask())
+        lycosa.request.append(ask{tenant = 'other', question = 'Mine?'})
+        assert.are.equal('What is new?', lycosa.request.get{tenant = 'acme', id = 'r-1'}.request.question)
+        assert.are.equal('Mine?', lycosa.request.get{tenant = 'other', id = 'r-1'}.request.question)
+        support.raises('REQUEST_NOT_FOUND', lycosa.request.get, {tenant = 'third', id = 'r-1'})
+        assert.are.equal(1, totals().requests)
+    end)
+
+    it('names what is wrong and writes nothing', function()
+        local wrong = {
+            tenant = {'a\1b', 'tenant'}, question = {'\255\254', 'question'}, status = {'lost', 'status'},
+            cost_microusd = {-1, 'cost_microusd'}, tokens_in = {0 / 0, 'tokens_in'}, tokens_out = {1.5, 'tokens_out'},
+            answer = {('x'):rep(262145), 'answer'}, error = {('x'):rep(1025), 'error'}, cached = {1, 'cached'},
+            sources = {{{kind = 'rumour', ref = 'x'}}, 'sources[1].kind'},
+        }
+        for name, case in pairs(wrong) do
+            local details = support.raises('INVALID_ARGUMENT', lycosa.request.append, ask{[name] = case[1]})
+            assert.are.equal(case[2], details.argument)
+        end
+        local many = {}
+        for i = 1, 65 do
+            many[i] = {kind = 'web', ref = 'x'}
+        end
+        support.raises('INVALID_ARGUMENT', lycosa.request.append, ask{sources = many})
+        support.raises('UNKNOWN_ARGUMENT', lycosa.request.append, ask{colour = 'red'})
+        assert.are.same({requests = 0, sources = 0, totals = 0}, counts())
+    end)
+
+    it('takes the largest answer, question and sources that are allowed', function()
+        local sources = {}
+        for i = 1, 64 do
+            sources[i] = {kind = 'web', ref = ('r'):rep(2048), title = ('t'):rep(1024), quote = ('q'):rep(2048)}
+        end
+        lycosa.request.append(ask{answer = ('я'):rep(131072), question = ('q'):rep(4096), sources = sources})
+        local whole = lycosa.request.get{tenant = 'acme', id = 'r-1'}
+        assert.are.equal(262144, #whole.request.answer)
+        assert.are.equal(64, #whole.sources)
+    end)
+end)
+
+-- 60 requests of two tenants, three customers and every status; some share their moment.
+local function fill()
+    local all = {}
+    math.randomseed(7)
+    for i = 1, 60 do
+        local args = ask{
+            id = ('r-%03d'):format(math.random(0, 9) * 100 + i), customer_id = 'c-' .. math.random(3),
+            status = ({'done', 'degraded', 'failed', 'cancelled'})[math.random(4)],
+            tenant = i % 6 == 0 and 'other' or 'acme',
+        }
+        lycosa.request.append(args)
+        args.created_at = clock.now()
+        if math.random(3) > 1 then
+            clock.advance(1 + math.random(3))
+        end
+        table.insert(all, args)
+    end
+    return all
+end
+
+local function expected(all, wanted, order)
+    local ids = {}
+    local chosen = {}
+    for _, args in ipairs(all) do
+        if args.tenant == 'acme' and wanted(args) then
+            table.insert(chosen, args)
+        end
+    end
+    table.sort(chosen, function(left, right)
+        if order == 'desc' then
+            left, right = right, left
+        end
+        return left.created_at < right.created_at
+            or (left.created_at == right.created_at and left.id < right.id)
+    end)
+    for i, args in ipairs(chosen) do
+        ids[i] = args.id
+    end
+    return ids
+end
+
+-- Walk all pages forwards, then back from the last to the first.
+local function walk(query)
+    local forwards, backwards, last = {}, {}, nil
+    local pages = 0
+    query.cursor = nil
+    repeat
+        local page = lycosa.request.list(query)
+        for _, row in ipairs(page.rows) do
+            table.insert(forwards, row[1])
+        end
+        last, query.cursor = page, page.next ~= nil and page.next or nil
+        pages = pages + 1
+    until page.next == nil or pages > 100
+    local page = last
+    while true do
+        for i = #page.rows, 1, -1 do
+            table.insert(backwards, 1, page.rows[i][1])
+        end
+        if page.previous == nil then
+            break
+        end
+        query.cursor = page.previous
+        page = lycosa.request.list(query)
+    end
+    return forwards, backwards, pages
+end
+
+describe('request.list', function()
+    local all
+
+    before_each(function()
+        support.reset()
+        all = fill()
+    end)
+
+    it('pages in both directions as brute force does, by time, customer and status', function()
+        local from, till = 1700000010, 1700000080
+        local queries = {
+            {by = 'time', wanted = function() return true end},
+            {by = 'time', from = from, ['until'] = till, wanted = function(args)
+                return args.created_at >= from and args.created_at < till
+            end},
+            {by = 'customer', value = 'c-2', wanted = function(args) return args.customer_id == 'c-2' end},
+            {by = 'status', value = 'failed', wanted = function(args) return args.status == 'failed' end},
+            {by = 'status', value = 'done', from = from, wanted = function(args)
+                return args.status == 'done' and args.created_at >= from
+            end},
+        }
+        for _, order in ipairs({'asc', 'desc'}) do
+            for _, limit in ipairs({1, 4, 1000}) do
+                for _, query in ipairs(queries) do
+                    local ids = expected(all, query.wanted, order)
+                    assert.is_true(#ids > 3)
+                    local forwards, backwards, pages = walk{
+                        tenant = 'acme', by = query.by, value = query.value, from = query.from,
+                        ['until'] = query['until'], order = order, limit = limit,
+                    }
+                    assert.are.same(ids, forwards)
+                    assert.are.same(ids, backwards)
+                    assert.are.equal(math.ceil(#ids / limit), pages)
+                end
+            end
+        end
+    end)
+
+    it('shows the newest first, twenty a page, without answers but with their size', function()
+        lycosa.request.append(ask{id = 'newest', answer = 'Ответ', model = 'small', error = 'slow'})
+        local page = lycosa.request.list{tenant = 'acme'}
+        assert.are.equal(20, #page.rows)
+        local row = page.rows[1]
+        assert.are.equal('newest', row[1])
+        assert.is_true(row[2] == nil)
+        assert.are.same({'analysis', 'done', 'What is new?', 'small', 0, 0, 0, false, 0, clock.now(), 'slow', 10},
+            {unpack(row, 3, 14)})
+        assert.are.equal(0, page.rows[2][14])
+    end)
+
+    it('answers an empty page for what is not there', function()
+        local page = lycosa.request.list{tenant = 'acme', by = 'customer', value = 'nobody'}
+        assert.are.equal(0, #page.rows)
+        assert.is_true(page.next == nil and page.previous == nil)
+        assert.are.equal(0, #lycosa.request.list{tenant = 'nobody'}.rows)
+    end)
+
+    it('refuses cursors of other queries and tenants, and broken ones', function()
+        local text = lycosa.request.list{tenant = 'acme', limit = 2}.next
+        assert.are.equal(2, #lycosa.request.list{tenant = 'acme', limit = 2, cursor = text}.rows)
+        local others = {
+            {tenant = 'other', cursor = text}, {tenant = 'acme', order = 'asc', cursor = text},
+            {tenant = 'acme', by = 'status', value = 'done', cursor = text}, {tenant = 'acme', from = 5, cursor = text},
+            {tenant = 'acme', cursor = text:sub(1, -3)}, {tenant = 'acme', cursor = 'нет'}, {tenant = 'acme', cursor = ''},
+        }
+        for _, args in ipairs(others) do
+            support.raises('INVALID_CURSOR', lycosa.request.list, args)
+        end
+    end)
+
+    it('asks for a value where one is needed and refuses one where none is', function()
+        local details = support.raises('INVALID_ARGUMENT', lycosa.request.list, {tenant = 'acme', by = 'customer'})
+        assert.are.equal('value', details.argument)
+        support.raises('INVALID_ARGUMENT', lycosa.request.list, {tenant = 'acme', by = 'status'})
+        support.raises('INVALID_ARGUMENT', lycosa.request.list, {tenant = 'acme', value = 'c-1'})
+        support.raises('INVALID_ARGUMENT', lycosa.request.list, {tenant = 'acme', limit = 1001})
+    end)
+end)
+
+describe('request.totals', function()
+    before_each(support.reset)
+
+    it('equals a recount, by kind and in all, over days', function()
+        math.randomseed(11)
+        local rows = {}
+        for i = 1, 120 do
+            local args = ask{
+                id = 'r-' .. i, kind = ({'analysis', 'search', 'поиск'})[math.random(3)], cost_microusd = math.random(0, 10^9),
+                tokens_in = math.random(0, 5000), tokens_out = math.random(0, 900), cached = math.random(2) == 1,
+                status = ({'done', 'failed', 'cancelled'})[math.random(3)],
+            }
+            lycosa.request.append(args)
+            args.day = today()
+            table.insert(rows, args)
+            clock.advance(math.random(0, 20000))
+        end
+        local first, last = rows[1].day, rows[#rows].day
+        assert.is_true(last - first > 5)
+        for _, kind in ipairs({false, 'analysis', 'search', 'поиск', 'none'}) do
+            local sums = {requests = 0, cached = 0, failed = 0, cost_microusd = 0, tokens_in = 0, tokens_out = 0}
+            for _, args in ipairs(rows) do
+                if (not kind or args.kind == kind) and args.day >= first + 1 and args.day < last then
+                    sums.requests = sums.requests + 1
+                    sums.cached = sums.cached + (args.cached and 1 or 0)
+                    sums.failed = sums.failed + (args.status == 'failed' and 1 or 0)
+                    sums.cost_microusd = sums.cost_microusd + args.cost_microusd
+                    sums.tokens_in = sums.tokens_in + args.tokens_in
+                    sums.tokens_out = sums.tokens_out + args.tokens_out
+                end
+            end
+            assert.are.same(sums, totals{from_day = first + 1, until_day = last, kind = kind or nil})
+        end
+    end)
+
+    it('stays exact beyond what a double can hold', function()
+        lycosa.request.append(ask{cost_microusd = 1})
+        local day = today()
+        box.space.request_total:update({'acme', '', day}, {{'=', 8, 9007199254740993ULL}})
+        clock.advance(DAY)
+        lycosa.request.append(ask{id = 'r-2', cost_microusd = 1})
+        local sums = lycosa.request.totals{tenant = 'acme', from_day = day, until_day = day + 2}
+        assert.is_true(sums.cost_microusd == 9007199254740994ULL)
+    end)
+
+    it('bounds the days', function()
+        local from = today() - 365
+        assert.are.equal(0, totals{from_day = from, until_day = from + 366}.requests)
+        local details = support.raises('INVALID_ARGUMENT', totals, {from_day = from, until_day = from + 367})
+        assert.are.equal('until_day', details.argument)
+        support.raises('INVALID_ARGUMENT', totals, {from_day = from, until_day = from})
+        support.raises('INVALID_ARGUMENT', totals, {from_day = -1})
+    end)
+end)
+
+describe('request retention', function()
+    before_each(support.reset)
+
+    after_each(function()
+        request.configure{}
+    end)
+
+    -- The daemon is woken by it; its slice comes before ours.
+    local function configure(days)
+        request.configure{retention_days = days}
+        fiber.sleep(0.02)
+    end
+
+    local function append(number, sources)
+        for i = 1, number do
+            local list = {}
+            for j = 1, sources do
+                list[j] = {kind = 'web', ref = 'https://example.com/' .. j}
+            end
+            lycosa.request.append(ask{id = ('%d-%d-%d'):format(clock.now(), sources, i), sources = list})
+        end
+    end
+
+    it('keeps everything when no limit is set', function()
+        append(3, 1)
+        clock.advance(10000 * DAY)
+        assert.are.equal(1, daemon.drain('request.retain'))
+        assert.are.equal(3, box.space.request:len())
+    end)
+
+    it('removes what is older with its sources, in slices, and keeps the sums', function()
+        append(30, 10)
+        local day = today()
+        clock.advance(2 * DAY)
+        append(5, 2)
+        clock.advance(-1)
+        configure(2)
+        daemon.drain('request.retain')
+        assert.are.equal(35, box.space.request:len())
+        clock.advance(1)
+        -- 30 requests of 11 rows each, at least 100 rows a slice: 10, 10 and 10 requests.
+        assert.are.equal(3, daemon.drain('request.retain'))
+        assert.are.equal(5, box.space.request:len())
+        assert.are.equal(10, box.space.request_source:len())
+        assert.are.equal(30, totals{from_day = day, until_day = day + 1}.requests)
+        support.raises('REQUEST_NOT_FOUND', lycosa.request.get, {tenant = 'acme', id = '1700000000-10-1'})
+    end)
+
+    it('bounds the rows of a slice and tells when the next is due', function()
+        append(4, 64)
+        configure(1)
+        local step = request.steps[1]
+        local more, due = step.run(100)
+        assert.is_false(more)
+        assert.are.equal(1700000000 + DAY, due)
+        clock.advance(DAY)
+        more = step.run(100)
+        assert.is_true(more)
+        assert.are.equal(2, box.space.request:len())
+        more, due = step.run(100)
+        assert.is_false(more)
+        assert.is_nil(due)
+        assert.are.same({0, 0}, {box.space.request:len(), box.space.request_source:len()})
+    end)
+end)
