@@ -163,7 +163,9 @@ pip() {
 }
 
 make_environment() {
-    if .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then return; fi
+    # A moved .venv runs, but its programs still start the interpreter at the old place.
+    if grep -qsF "$PWD/.venv/bin/python" .venv/bin/pip &&
+        .venv/bin/python -c 'import pip, sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then return; fi
     say "making .venv with $("$python" --version)"
     "$python" -m venv --clear .venv >"$log" 2>&1 || {
         tail -n 5 "$log" >&2
