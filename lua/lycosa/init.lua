@@ -17,6 +17,7 @@ local DOMAINS = {
     'customer',
     'request',
     'cache',
+    'document',
 }
 
 local descriptions = {}

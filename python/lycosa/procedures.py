@@ -297,6 +297,165 @@ def _upsertoutcome(value: Any) -> UpsertOutcome:
     return UpsertOutcome._make(value if len(value) == 5 else value[:5])
 
 
+class DocumentsDeleted(NamedTuple):
+    """DocumentsDeleted as the store answers it."""
+
+    deleted: int
+
+
+def _documentsdeleted(value: Any) -> DocumentsDeleted:
+    return DocumentsDeleted(
+        deleted=value["deleted"],
+    )
+
+
+class DocumentFigures(NamedTuple):
+    """DocumentFigures as the store answers it."""
+
+    documents: int
+    chunks: int
+    terms: int
+    postings: int
+    posting_bytes: int
+    waiting: int
+    waiting_seconds: float
+
+
+def _documentfigures(value: Any) -> DocumentFigures:
+    return DocumentFigures(
+        documents=value["documents"],
+        chunks=value["chunks"],
+        terms=value["terms"],
+        postings=value["postings"],
+        posting_bytes=value["posting_bytes"],
+        waiting=value["waiting"],
+        waiting_seconds=value["waiting_seconds"],
+    )
+
+
+class Document(NamedTuple):
+    """Document as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    id: str
+    title: str
+    source: str | None
+    language: Literal["en", "ru"]
+    kind: str
+    customer_id: str | None
+    created_at: float
+    stored_at: float
+    bytes: int
+    first_chunk: int
+    chunks: int
+    hash: str
+
+
+def _document(value: Any) -> Document:
+    return Document._make(value if len(value) == 14 else value[:14])
+
+
+class DocumentText(NamedTuple):
+    """DocumentText as the store answers it."""
+
+    document: Document
+    text: str
+
+
+def _documenttext(value: Any) -> DocumentText:
+    return DocumentText(
+        document=_document(value["document"]),
+        text=value["text"],
+    )
+
+
+class DocumentPage(NamedTuple):
+    """DocumentPage as the store answers it."""
+
+    rows: list[Document]
+    next: str | None
+    previous: str | None
+
+
+def _documentpage(value: Any) -> DocumentPage:
+    return DocumentPage(
+        rows=[_document(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class DocumentInput(TypedDict, total=False):
+    """DocumentInput as the store takes it."""
+
+    id: Required[str]
+    text: Required[str]
+    title: str
+    source: str
+    language: Literal["en", "ru"]
+    kind: str
+    customer_id: str
+    created_at: float
+
+
+class DocumentOutcome(NamedTuple):
+    """DocumentOutcome as the store answers it."""
+
+    id: str | None
+    outcome: Literal["inserted", "replaced", "unchanged", "invalid"]
+    field: str | None
+    problem: str | None
+
+
+def _documentoutcome(value: Any) -> DocumentOutcome:
+    return DocumentOutcome(
+        id=value.get("id"),
+        outcome=value["outcome"],
+        field=value.get("field"),
+        problem=value.get("problem"),
+    )
+
+
+class DocumentHit(NamedTuple):
+    """DocumentHit as the store answers it."""
+
+    id: str
+    title: str
+    source: str | None
+    kind: str
+    customer_id: str | None
+    language: Literal["en", "ru"]
+    created_at: float
+    chunk: int
+    score: float
+    text: str
+
+
+def _documenthit(value: Any) -> DocumentHit:
+    return DocumentHit._make(value if len(value) == 10 else value[:10])
+
+
+class DocumentSearch(NamedTuple):
+    """DocumentSearch as the store answers it."""
+
+    hits: list[DocumentHit]
+    examined: int
+    bounded: bool
+    waiting: int
+    waiting_seconds: float
+
+
+def _documentsearch(value: Any) -> DocumentSearch:
+    return DocumentSearch(
+        hits=[_documenthit(item) for item in value["hits"]],
+        examined=value["examined"],
+        bounded=value["bounded"],
+        waiting=value["waiting"],
+        waiting_seconds=value["waiting_seconds"],
+    )
+
+
 class RequestSourceInput(TypedDict, total=False):
     """RequestSourceInput as the store takes it."""
 
@@ -598,11 +757,11 @@ class Procedures:
         media_type: str | None = None,
         timeout: float | None = None,
     ) -> CacheTimes:
-        """Store a text under a key for a time, in place of what was there. At most 1 MiB; refused with MEMORY_FULL while memory is over 80 % full.
+        """Store a text under a key for a time, in place of what was there. At most 1,000,000 bytes; refused with MEMORY_FULL while memory is over 80 % full.
 
         tenant: whose entry
         key: any text of 1 to 512 bytes
-        value: the text, at most 1 MiB
+        value: the text, at most 1,000,000 bytes
         media_type: what the text is
         ttl: seconds until it expires, at most a year
         Raises MemoryFull.
@@ -720,6 +879,95 @@ class Procedures:
         args: dict[str, Any] = {"tenant": tenant, "rows": rows}
         answer = await self._call("lycosa.customer.upsert", args, timeout)
         return [_upsertoutcome(item) for item in answer]
+
+    async def document_delete(
+        self, *, tenant: str, ids: Sequence[str], timeout: float | None = None
+    ) -> DocumentsDeleted:
+        """Delete documents by id. They are invisible at once; unknown ids are passed over."""
+        args: dict[str, Any] = {"tenant": tenant, "ids": ids}
+        answer = await self._call("lycosa.document.delete", args, timeout)
+        return _documentsdeleted(answer)
+
+    async def document_figures(self, *, tenant: str, timeout: float | None = None) -> DocumentFigures:
+        """How many documents, passages, terms and postings a tenant has, and how far its index lags behind."""
+        args: dict[str, Any] = {"tenant": tenant}
+        answer = await self._call("lycosa.document.figures", args, timeout)
+        return _documentfigures(answer)
+
+    async def document_get(self, *, tenant: str, id: str, timeout: float | None = None) -> DocumentText:
+        """One document with its whole text.
+
+        Raises DocumentNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.document.get", args, timeout)
+        return _documenttext(answer)
+
+    async def document_list(
+        self,
+        *,
+        tenant: str,
+        customer_id: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> DocumentPage:
+        """A page of documents without their texts, in the order of their ids; of one customer when given.
+
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if customer_id is not None:
+            args["customer_id"] = customer_id
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.document.list", args, timeout)
+        return _documentpage(answer)
+
+    async def document_put(
+        self,
+        *,
+        tenant: str,
+        documents: Sequence[DocumentInput | Mapping[str, object]],
+        timeout: float | None = None,
+    ) -> list[DocumentOutcome]:
+        """Store documents, replacing those with the same id. Each row has its own outcome: inserted, replaced, unchanged or invalid with the reason; an invalid row does not keep the others out. At most 100 documents and 512 KiB of text a call. They are found as soon as the background has indexed them.
+
+        Raises InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "documents": documents}
+        answer = await self._call("lycosa.document.put", args, timeout)
+        return [_documentoutcome(item) for item in answer]
+
+    async def document_search(
+        self,
+        *,
+        tenant: str,
+        query: str,
+        limit: int | None = None,
+        customer_id: str | None = None,
+        include_general: bool | None = None,
+        kind: str | None = None,
+        timeout: float | None = None,
+    ) -> DocumentSearch:
+        """The documents that answer a query best, each with its best passage, by BM25 over Russian and English stems. Equal scores stand in the order of storing. A search that reaches its bound of 400,000 examined postings answers with the best it has seen and says bounded = true. The first 32 different words count.
+
+        customer_id: only documents of this customer
+        include_general: with customer_id: also documents of no customer
+        """
+        args: dict[str, Any] = {"tenant": tenant, "query": query}
+        if limit is not None:
+            args["limit"] = limit
+        if customer_id is not None:
+            args["customer_id"] = customer_id
+        if include_general is not None:
+            args["include_general"] = include_general
+        if kind is not None:
+            args["kind"] = kind
+        answer = await self._call("lycosa.document.search", args, timeout)
+        return _documentsearch(answer)
 
     async def request_append(
         self,

@@ -17,6 +17,7 @@ schema.MIGRATIONS = {
     '0001_customer',
     '0002_request',
     '0003_cache',
+    '0004_document',
 }
 
 local function load_migration(module)
