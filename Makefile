@@ -26,7 +26,7 @@ lint: ## ruff, mypy --strict, luacheck, the import rules
 
 bench: ## the benchmarks, with their dated results
 	@deploy/setup.sh dev
-	$(PYTHON_BIN)/python -m benchmarks
+	$(PYTHON_BIN)/lycosa bench
 
 contract: ## write contract.json, procedures.py and the reference pages from a running server
 	@deploy/setup.sh dev
