@@ -105,7 +105,9 @@ class CustomerService:
         """Delete one customer. Raises NotFound when there is none."""
         if not await self.delete(identity, [customer_id]):
             raise NotFound(
-                f"customer {customer_id} does not exist", code="CUSTOMER_NOT_FOUND", details={"id": customer_id}
+                f"customer {customer_id} does not exist",
+                code="CUSTOMER_NOT_FOUND",
+                details={"id": customer_id},
             )
 
     async def segments(

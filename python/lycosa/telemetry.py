@@ -1,0 +1,209 @@
+"""What the Python side says about itself: JSON lines with the request's id, and Prometheus figures."""
+
+import asyncio
+import logging
+import re
+import sys
+import time
+from collections.abc import Iterator
+from logging.handlers import WatchedFileHandler
+from pathlib import Path
+from typing import Any, TextIO
+
+import structlog
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from lycosa.procedures import Figures
+
+CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+
+_SECRET = re.compile(r"password|passwd|secret|api_?key|authorization|cookie|credential|access_token", re.I)
+_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
+_LAG_INTERVAL = 0.1
+
+
+def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """No value under a name that speaks of a secret leaves, whoever logged it."""
+    for name in event:
+        if _SECRET.search(name):
+            event[name] = "[redacted]"
+    return event
+
+
+def _drop_colour(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    event.pop("color_message", None)
+    return event
+
+
+def configure_logging(level: str, file: Path | None = None, stream: TextIO | None = None) -> None:
+    """One JSON object a line for everything this process logs, libraries included.
+
+    `level` is debug, info, warning or error. Lines go to `file`, which is opened anew after a rotation, else to
+    `stream`, else to standard error. May be called again.
+    """
+    shared: list[structlog.typing.Processor] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.stdlib.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+        redact,
+        structlog.processors.format_exc_info,
+    ]
+    handler: logging.Handler
+    if file is not None:
+        handler = WatchedFileHandler(file, encoding="utf-8")
+    else:
+        handler = logging.StreamHandler(stream or sys.stderr)
+    render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
+            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colour, render],
+        )
+    )
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+        old.close()
+    root.addHandler(handler)
+    root.setLevel(level.upper())
+    for noisy in ("httpx", "httpcore", "stamina"):
+        logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    structlog.configure(
+        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        wrapper_class=structlog.make_filtering_bound_logger(root.level),
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        cache_logger_on_first_use=False,
+    )
+
+
+class HttpMetrics:
+    """Figures of one HTTP application, in a registry of its own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        GCCollector(registry=self.registry)
+        PlatformCollector(registry=self.registry)
+        self.requests = Counter(
+            "lycosa_http_requests_total",
+            "Requests answered, by the route's template.",
+            ("method", "route", "status"),
+            registry=self.registry,
+        )
+        self.seconds = Histogram(
+            "lycosa_http_request_duration_seconds",
+            "Seconds from the first byte of a request to the last of its answer.",
+            ("method", "route"),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self.active = Gauge("lycosa_http_active_requests", "Requests being answered.", registry=self.registry)
+        self.lag = Gauge(
+            "lycosa_event_loop_lag_seconds",
+            "The longest the event loop was late since the last scrape.",
+            registry=self.registry,
+        )
+
+    def observe(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self.requests.labels(method, route, str(status)).inc()
+        self.seconds.labels(method, route).observe(seconds)
+
+    def exposition(self, figures: Figures | None) -> bytes:
+        """Everything in Prometheus's text format; None when the store did not tell its figures."""
+        store = CollectorRegistry()
+        store.register(StoreCollector(figures))
+        text = generate_latest(self.registry) + generate_latest(store)
+        self.lag.set(0)
+        return text
+
+    async def watch_loop(self) -> None:
+        """Measure how late the event loop wakes, for ever."""
+        worst = 0.0
+        while True:
+            due = time.perf_counter() + _LAG_INTERVAL
+            await asyncio.sleep(_LAG_INTERVAL)
+            late = time.perf_counter() - due
+            worst = max(late, worst) if self.lag._value.get() else late
+            self.lag.set(worst)
+
+
+class StoreCollector(Collector):
+    """The store's own figures, as they were asked for before the scrape is answered."""
+
+    def __init__(self, figures: Figures | None) -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """Families of the store: lycosa_store_*. Only `lycosa_store_up` when the store is away."""
+        figures = self._figures
+        yield GaugeMetricFamily(
+            "lycosa_store_up", "Whether the store answered.", value=float(figures is not None)
+        )
+        if figures is None:
+            return
+        yield from _procedures(figures)
+        yield from _steps(figures)
+        for name, value in figures.counters.items():
+            yield CounterMetricFamily(f"lycosa_store_{_named(name)}", f"Counter {name}.", value=value)
+        for name, value in figures.gauges.items():
+            yield GaugeMetricFamily(f"lycosa_store_{_named(name)}", f"Gauge {name}.", value=value)
+        for name, value in figures.memory.items():
+            yield GaugeMetricFamily(f"lycosa_store_memory_{_named(name)}", f"Memory: {name}.", value=value)
+        yield from _spaces(figures)
+
+
+def _named(name: str) -> str:
+    return re.sub(r"[^a-zA-Z0-9_]", "_", name).lower()
+
+
+def _procedures(figures: Figures) -> Iterator[Metric]:
+    calls = CounterMetricFamily("lycosa_store_procedure_calls", "Calls.", labels=["procedure"])
+    errors = CounterMetricFamily("lycosa_store_procedure_errors", "Calls refused.", labels=["procedure"])
+    seconds = CounterMetricFamily("lycosa_store_procedure_seconds", "Time held.", labels=["procedure"])
+    slowest = GaugeMetricFamily(
+        "lycosa_store_procedure_slowest_seconds", "The slowest call since the start.", labels=["procedure"]
+    )
+    for name, figure in figures.procedures.items():
+        calls.add_metric([name], figure.calls)
+        errors.add_metric([name], figure.errors)
+        seconds.add_metric([name], figure.seconds)
+        slowest.add_metric([name], figure.slowest)
+    yield from (calls, errors, seconds, slowest)
+
+
+def _steps(figures: Figures) -> Iterator[Metric]:
+    runs = CounterMetricFamily("lycosa_store_step_runs", "Runs of a background step.", labels=["step"])
+    failures = CounterMetricFamily("lycosa_store_step_failures", "Runs that failed.", labels=["step"])
+    seconds = CounterMetricFamily("lycosa_store_step_seconds", "Time held.", labels=["step"])
+    slowest = GaugeMetricFamily(
+        "lycosa_store_step_slowest_seconds", "The slowest run since the start.", labels=["step"]
+    )
+    for step in figures.steps:
+        runs.add_metric([step.name], step.runs)
+        failures.add_metric([step.name], step.failures)
+        seconds.add_metric([step.name], step.seconds)
+        slowest.add_metric([step.name], step.slowest)
+    yield from (runs, failures, seconds, slowest)
+
+
+def _spaces(figures: Figures) -> Iterator[Metric]:
+    rows = GaugeMetricFamily("lycosa_store_space_rows", "Rows of a space.", labels=["space"])
+    size = GaugeMetricFamily("lycosa_store_space_bytes", "Bytes of a space's rows.", labels=["space"])
+    indexes = GaugeMetricFamily("lycosa_store_space_index_bytes", "Bytes of its indexes.", labels=["space"])
+    for space in figures.spaces:
+        rows.add_metric([space.name], space.rows)
+        size.add_metric([space.name], space.bytes)
+        indexes.add_metric([space.name], space.index_bytes)
+    yield from (rows, size, indexes)
