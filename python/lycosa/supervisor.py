@@ -21,10 +21,12 @@ from lycosa.errors import Internal, LycosaError, Unavailable
 from lycosa.settings import Settings
 
 Say = Callable[[str], None]
-Serve = Callable[[asyncio.Event], Awaitable[None]]
+# Runs the Python server until the first event is set, and sets the second once it listens.
+Serve = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
-STOP_SECONDS = 4.5
-_SERVER_STOP_SECONDS = 3.0
+# The server finishes what is in flight within 4 s by itself; both must be down within 5 s.
+STOP_SECONDS = 4.8
+_SERVER_STOP_SECONDS = 4.2
 
 # A store that dies more often than this is not helped by starting it again.
 MOST_RESTARTS = 5
@@ -64,6 +66,7 @@ class Store:
         self._process: asyncio.subprocess.Process | None = None
         self._drain: asyncio.Task[None] | None = None
         self.log = settings.data.absolute() / "tarantool.log"
+        self.ready = False
 
     @property
     def pid(self) -> int | None:
@@ -87,6 +90,7 @@ class Store:
                 preexec_fn=_bind_to_parent(),
             )
         self._process = process
+        self.ready = False
         assert process.stdout is not None
         ready = asyncio.Event()
         self._drain = asyncio.create_task(self._copy_to_log(process.stdout, ready), name="tarantool-output")
@@ -99,6 +103,7 @@ class Store:
         if not ready.is_set():
             await self._drain
             raise startup.explain(self._written_since(offset), self._settings, self.log)
+        self.ready = True
 
     async def _copy_to_log(self, output: asyncio.StreamReader, ready: asyncio.Event) -> None:
         """Standard output is only for being ready; whatever else is printed there goes to the log too."""
@@ -142,24 +147,24 @@ class Supervisor:
     """Runs the pair until it is cancelled, or until one of them cannot be kept alive."""
 
     def __init__(self, store: Store, serve: Serve, say: Say) -> None:
-        """`serve` runs the Python server until its event is set; `say` is given one line an event, for a human."""
+        """`say` is given one line an event, for people."""
         self._store = store
         self._serve = serve
         self._say = say
 
     async def run(self, ready: Callable[[], Awaitable[None]]) -> None:
-        """Start the store, then the server; await `ready`, then stay.
+        """Start the store, then the server; await `ready` when both take calls, then stay.
 
         Cancelling is how it is told to stop. Both are down within 5 s of that, and whenever this raises: the reason the
         store did not start, Unavailable when it died too often, or what the server or `ready` raised.
         """
-        server_stop = asyncio.Event()
+        server_stop, listening = asyncio.Event(), asyncio.Event()
         server: asyncio.Task[None] | None = None
         others: list[asyncio.Task[None]] = []
         try:
             await self._store.start()
-            server = asyncio.create_task(_run(self._serve(server_stop)), name="server")
-            others = [asyncio.create_task(self._keep()), asyncio.create_task(_then_stay(ready))]
+            server = asyncio.create_task(_run(self._serve(server_stop, listening)), name="server")
+            others = [asyncio.create_task(self._keep()), asyncio.create_task(_announce(listening, ready))]
             done, _ = await asyncio.wait({server, *others}, return_when=asyncio.FIRST_COMPLETED)
             for task in done:
                 task.result()
@@ -176,9 +181,12 @@ class Supervisor:
         server_stop.set()
         if server is not None:
             await asyncio.wait({server}, timeout=_SERVER_STOP_SECONDS)
-            server.cancel()
-            await asyncio.gather(server, return_exceptions=True)
-        await self._store.stop(max(0.5, deadline - time.monotonic()))
+            if not server.done():
+                server.cancel()
+                await asyncio.wait({server}, timeout=0.1)
+            if server.done() and not server.cancelled():
+                server.exception()  # raised already, or of no interest any more
+        await self._store.stop(max(0.2, deadline - time.monotonic()))
 
     async def _keep(self) -> None:
         """Start the store again whenever it dies. Never returns; raises when that does not help."""
@@ -220,6 +228,7 @@ async def _run(awaitable: Awaitable[None]) -> None:
     await awaitable
 
 
-async def _then_stay(ready: Callable[[], Awaitable[None]]) -> None:
+async def _announce(listening: asyncio.Event, ready: Callable[[], Awaitable[None]]) -> None:
+    await listening.wait()
     await ready()
     await asyncio.Event().wait()
