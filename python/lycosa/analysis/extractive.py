@@ -8,7 +8,15 @@ from lycosa.analysis.report import Fact, Language, Source
 from lycosa.analysis.texts import content_words, language_of, sentences
 from lycosa.analysis.wording import money, say
 
-__all__ = ["Ranked", "best_sentences", "extract_facts", "extractive_summary", "record_text", "segment_text"]
+__all__ = [
+    "Ranked",
+    "best_sentences",
+    "extract_facts",
+    "extractive_summary",
+    "opening",
+    "record_text",
+    "segment_text",
+]
 
 MAX_FACTS = 6
 MAX_PER_SOURCE = 2
@@ -125,16 +133,20 @@ def extract_facts(best: Sequence[Ranked], record: Source, language: Language) ->
     return facts
 
 
-def extractive_summary(customer: Customer, best: Sequence[Ranked], language: Language) -> str:
-    """Who the customer is to us, then the best two sentences as they stand, with their sources."""
+def opening(customer: Customer, language: Language) -> str:
+    """One sentence: who the customer is to us, by the record."""
     text = say("summary.who", language, name=customer.name)
     if customer.segment:
         text += say("summary.where", language, segment=customer.segment)
     if customer.since_date:
         text += say("summary.since", language, since=customer.since_date)
-    text += say(
-        "summary.sales", language, orders=customer.orders, revenue=money(customer.revenue_cents, language)
-    )
+    revenue = money(customer.revenue_cents, language)
+    return text + say("summary.sales", language, orders=customer.orders, revenue=revenue)
+
+
+def extractive_summary(customer: Customer, best: Sequence[Ranked], language: Language) -> str:
+    """Who the customer is to us, then the best two sentences as they stand, with their sources."""
+    text = opening(customer, language)
     if not best:
         return f"{text} {say('summary.nothing', language)}"
     quoted = " ".join(f"{item.text} [{item.source.id}]" for item in best[:2])

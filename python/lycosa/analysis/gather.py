@@ -46,6 +46,8 @@ class Gathered:
     sources: list[Source]
     notes: frozenset[str]
     degraded: list[str] = field(default_factory=list)
+    # Whether every part could be read.
+    complete: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +139,7 @@ async def gather(
     branches: dict[str, Callable[[], Awaitable[Any]]] = {
         "documents": lambda: knowledge.search(_query(customer), customer_id, kind=None, limit=8),
         "notes": lambda: knowledge.search(_query(customer, question), customer_id, kind="note", limit=4),
-        "recent": lambda: knowledge.recent(customer_id, 4),
+        "own": lambda: knowledge.own(customer_id, 4),
     }
     if customer.segment:
         branches["segment"] = lambda: knowledge.segment(customer.segment)
@@ -179,6 +181,7 @@ def _assemble(
         sources=sources,
         notes=notes,
         degraded=degraded,
+        complete=all(part.problem is None for part in parts.values()),
     )
 
 
@@ -188,17 +191,20 @@ def _value(parts: Mapping[str, _Part], name: str) -> Any:
 
 
 def _chosen(parts: Mapping[str, _Part], customer_id: str) -> list[Passage]:
-    """The passages in order of use: those of the question, the notes, the rest, the recent ones; none twice."""
+    """The passages in order of use: those of the question, the notes, the rest, own ones not found; none twice."""
     ordered: list[Passage] = []
     for name in ("question", "notes", "documents"):
         found: Found | None = _value(parts, name)
         if found is not None:
             ordered.extend(found.passages)
-    ordered.extend(_value(parts, "recent") or [])
     chosen: dict[tuple[str, int], Passage] = {}
     for passage in ordered:
         if passage.customer_id in (None, customer_id):
             chosen.setdefault((passage.document_id, passage.chunk), passage)
+    documents = {passage.document_id for passage in ordered}
+    for passage in _value(parts, "own") or []:
+        if passage.document_id not in documents:
+            chosen[passage.document_id, passage.chunk] = passage
     return list(chosen.values())[:MAX_PASSAGES]
 
 

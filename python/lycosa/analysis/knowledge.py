@@ -101,8 +101,8 @@ class Knowledge(Protocol):
     async def search(self, query: str, customer_id: str, *, kind: str | None, limit: int) -> Found:
         """Best passages of the customer's own documents and of those of nobody in particular."""
 
-    async def recent(self, customer_id: str, limit: int) -> list[Passage]:
-        """The customer's own documents whatever they say, newest first, each with its first passage."""
+    async def own(self, customer_id: str, limit: int) -> list[Passage]:
+        """Newest of the customer's own documents whatever they say, each with its beginning as chunk 1."""
 
 
 def guess_language(question: str | None, customer: Customer, own: list[str | None]) -> Language:

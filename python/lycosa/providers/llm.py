@@ -10,7 +10,7 @@ from langchain_core.language_models import BaseChatModel
 from lycosa.analysis.model import Writer
 from lycosa.errors import Invalid
 from lycosa.providers import offline_model
-from lycosa.providers.offline_model import OfflineModel
+from lycosa.providers.offline_model import OfflineModel, warmed
 from lycosa.settings import Settings
 
 __all__ = ["Models"]
@@ -32,9 +32,13 @@ class _Provider:
 
     async def __aenter__(self) -> BaseChatModel:
         async with self._lock:
-            if self._chat is None:
-                self._chat = await asyncio.to_thread(lambda: init_chat_model(self._name, **self._options))
-            return self._chat
+            chat = self._chat
+            if chat is None:
+                chat = self._chat = await asyncio.to_thread(self._make)
+            return chat
+
+    def _make(self) -> BaseChatModel:
+        return warmed(init_chat_model(self._name, **self._options))
 
     async def __aexit__(
         self, kind: type[BaseException] | None, problem: BaseException | None, trace: TracebackType | None

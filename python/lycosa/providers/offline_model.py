@@ -107,17 +107,7 @@ class OfflineModel:
             await _end(process)
             raise
         self._process = process
-        return ChatOpenAI(
-            model=NAME,
-            base_url=f"{address}/v1",
-            api_key=SecretStr(key),
-            temperature=0.0,
-            max_retries=0,
-            timeout=120,
-            stream_usage=True,
-            use_responses_api=False,
-            max_completion_tokens=_MAX_ANSWER,
-        )
+        return await asyncio.to_thread(_chat_model, address, key)
 
     async def close(self) -> None:
         """End the process and free its memory. Asked again, it starts again."""
@@ -125,6 +115,30 @@ class OfflineModel:
             process, self._process, self._chat = self._process, None, None
             if process is not None:
                 await _end(process)
+
+
+def _chat_model(address: str, key: str) -> BaseChatModel:
+    chat = ChatOpenAI(
+        model=NAME,
+        base_url=f"{address}/v1",
+        api_key=SecretStr(key),
+        temperature=0.0,
+        max_retries=0,
+        timeout=120,
+        stream_usage=True,
+        use_responses_api=False,
+        max_completion_tokens=_MAX_ANSWER,
+    )
+    return warmed(chat)
+
+
+def warmed(chat: BaseChatModel) -> BaseChatModel:
+    """The model after what its first call would load. Call it off the event loop, which that would hold 0.2 s."""
+    if isinstance(chat, ChatOpenAI):
+        # The client's parts import themselves when they are first touched.
+        for client in (chat.root_client, chat.root_async_client):
+            assert client.chat.completions.create is not None
+    return chat
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:

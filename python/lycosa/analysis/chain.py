@@ -1,0 +1,248 @@
+"""The chain: gather, look into the cache, write with one model call, apply the rules, remember."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Literal, Protocol
+
+import structlog
+from pydantic import ValidationError
+
+from lycosa.analysis import prompts
+from lycosa.analysis.gather import Gathered, gather
+from lycosa.analysis.key import analysis_key
+from lycosa.analysis.knowledge import Knowledge
+from lycosa.analysis.model import ModelBusy, Writer
+from lycosa.analysis.report import (
+    Event,
+    FactEvent,
+    Finding,
+    Language,
+    Report,
+    Source,
+    SourceEvent,
+    StepEvent,
+    Timings,
+    TokenEvent,
+    Tokens,
+)
+from lycosa.analysis.rules import apply_rules
+from lycosa.analysis.writing import Draft, Spent, write_extractive, write_offline, write_with_model
+from lycosa.errors import LycosaError
+
+__all__ = ["Job", "Memory", "run_chain"]
+
+_log = structlog.get_logger(__name__)
+
+
+class Memory(Protocol):
+    """Where reports are kept by key. Methods raise LycosaError."""
+
+    async def get(self, key: str) -> str | None:
+        """The report's JSON, None when there is none or it has expired."""
+
+    async def put(self, key: str, report: str) -> None:
+        """Keep a report's JSON for the time of the settings."""
+
+
+@dataclass(slots=True)
+class Job:
+    """One request, and what has become known while it ran: enough to record it wherever it breaks off."""
+
+    request_id: str
+    tenant: str
+    customer_id: str
+    question: str | None
+    language: Language | None
+    fresh: bool
+    emit: Callable[[Event], None]
+    started: float = field(default_factory=time.perf_counter)
+    spent: Spent = field(default_factory=Spent)
+    sources: list[Source] = field(default_factory=list)
+    model: str | None = None
+    first_token: float | None = None
+
+    def elapsed_ms(self) -> float:
+        """Milliseconds since the request began."""
+        return round((time.perf_counter() - self.started) * 1000, 2)
+
+    def step(self, name: str, detail: str) -> None:
+        """Tell of a step that has ended."""
+        self.emit(StepEvent(name=name, detail=detail, elapsed_ms=self.elapsed_ms()))
+
+    def say(self, text: str) -> None:
+        """The next piece of prose."""
+        if self.first_token is None:
+            self.first_token = self.elapsed_ms()
+        self.emit(TokenEvent(text=text))
+
+
+def _prompt_version(writer: Writer) -> str:
+    if writer.kind == "extractive":
+        return prompts.EXTRACTIVE_VERSION
+    return prompts.version(prompts.REPORT if writer.kind == "model" else prompts.SUMMARY)
+
+
+async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writer) -> Report:
+    """The report of one request; its events go to `job.emit` on the way, all but the report itself.
+
+    Raises LycosaError when the customer's record cannot be read. A model that fails does not fail the report.
+    """
+    gathered = await gather(
+        knowledge, job.customer_id, job.question, job.language, started=job.started, emit=job.emit
+    )
+    gather_ms = job.elapsed_ms()
+    job.sources = gathered.sources
+    key = analysis_key(
+        tenant=job.tenant,
+        customer=gathered.customer,
+        question=job.question,
+        language=gathered.language,
+        sources=gathered.sources,
+        prompt_version=_prompt_version(writer),
+        model=writer.name,
+    )
+    kept = await _recalled(job, memory, key)
+    if kept is not None:
+        return _again(job, kept, gathered, gather_ms)
+    for source in gathered.sources:
+        job.emit(SourceEvent(source=source))
+    draft, used, fell_back = await _write(job, gathered, writer)
+    report = _report(job, gathered, draft, used, key, _prompt_version(writer), gather_ms)
+    for fact in report.facts:
+        job.emit(FactEvent(fact=fact))
+    degraded = list(report.degraded)
+    if gathered.complete and not fell_back:
+        # Kept without what only holds for this moment: what gathering lacked is said anew each time.
+        stored = report.model_copy(update={"degraded": draft.degraded})
+        try:
+            await memory.put(key, stored.model_dump_json())
+        except LycosaError as problem:
+            degraded.append(f"cache: {problem.code}")
+    timings = report.timings.model_copy(update={"total_ms": job.elapsed_ms()})
+    return report.model_copy(update={"degraded": degraded, "timings": timings})
+
+
+async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
+    if job.fresh:
+        job.step("cache", "not asked: a fresh answer is wanted")
+        return None
+    try:
+        text = await memory.get(key)
+        report = Report.model_validate_json(text) if text is not None else None
+    except LycosaError as problem:
+        job.step("cache", f"failed: {problem.code}")
+        return None
+    except ValidationError:
+        # Written by another version of the report's form.
+        report = None
+    job.step("cache", "hit" if report is not None else "miss")
+    return report
+
+
+def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Report:
+    """A kept report as the answer to this request."""
+    job.sources, job.model = kept.sources, kept.model
+    for source in kept.sources:
+        job.emit(SourceEvent(source=source))
+    for fact in kept.facts:
+        job.emit(FactEvent(fact=fact))
+    job.say(kept.summary)
+    timings = Timings(gather_ms=gather_ms, first_token_ms=job.first_token, total_ms=job.elapsed_ms())
+    return kept.model_copy(
+        update={
+            "request_id": job.request_id,
+            "question": job.question,
+            "past_requests": gathered.past,
+            "tokens": Tokens(),
+            "timings": timings,
+            "cached": True,
+            "degraded": [*kept.degraded, *gathered.degraded],
+        }
+    )
+
+
+async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, Writer, bool]:
+    """The draft, who wrote it, and whether that was for want of the model asked."""
+    extractive = Writer("extractive", "extractive")
+    if writer.kind == "extractive":
+        draft = write_extractive(gathered, job.question, job.say)
+        if writer.reason:
+            draft.degraded.append(writer.reason)
+        job.model = writer.name
+        job.step("write", f"{writer.name}: {len(draft.facts)} facts")
+        return draft, writer, False
+    write = write_with_model if writer.kind == "model" else write_offline
+    try:
+        draft = await write(writer, gathered, job.question, job.say, job.spent)
+    except Exception as problem:
+        reason = _named(problem)
+        _log.warning("model_failed", model=writer.name, problem=reason, pieces=job.spent.pieces)
+        draft = write_extractive(gathered, job.question, job.say if job.first_token is None else _unsaid)
+        draft.degraded.append(f"extractive: the model {writer.name} failed ({reason})")
+        job.model = extractive.name
+        job.step("write", f"{writer.name} failed after {job.spent.pieces} tokens, extractive instead")
+        return draft, extractive, True
+    used = writer if job.spent.began is not None else extractive
+    job.model = used.name
+    dropped = f", {draft.dropped_facts} without a true quote" if draft.dropped_facts else ""
+    job.step("write", f"{used.name}: {job.spent.tokens().output} tokens, {len(draft.facts)} facts{dropped}")
+    return draft, used, False
+
+
+def _unsaid(_: str) -> None:
+    """Prose already streams: the extractive summary stands in the report only."""
+
+
+def _named(problem: Exception) -> str:
+    """What went wrong in a few words of ours: a provider's own message may hold parts of a key."""
+    if isinstance(problem, ModelBusy):
+        return str(problem)
+    status = getattr(problem, "status_code", None)
+    return f"{type(problem).__name__}{f' {status}' if isinstance(status, int) else ''}"
+
+
+def _report(
+    job: Job, gathered: Gathered, draft: Draft, used: Writer, key: str, prompt_version: str, gather_ms: float
+) -> Report:
+    """The draft with what the rules find where the writer found nothing."""
+    rules = apply_rules(
+        gathered.customer, gathered.segment, gathered.sources, gathered.notes, job.question, gathered.language
+    )
+    model_ms = job.spent.milliseconds
+    kind: Literal["model", "offline", "extractive"] = used.kind
+
+    def first(own: list[Finding] | None, ruled: list[Finding]) -> list[Finding]:
+        return own or ruled
+
+    return Report(
+        request_id=job.request_id,
+        customer_id=gathered.customer.id,
+        customer_name=gathered.customer.name,
+        question=job.question,
+        language=gathered.language,
+        summary=draft.summary,
+        facts=draft.facts,
+        risks=first(draft.risks, rules.risks),
+        opportunities=first(draft.opportunities, rules.opportunities),
+        open_questions=first(draft.open_questions, rules.open_questions),
+        sources=gathered.sources,
+        past_requests=gathered.past,
+        writer=kind,
+        model=used.name,
+        tokens=job.spent.tokens(),
+        timings=Timings(
+            gather_ms=gather_ms,
+            first_token_ms=job.first_token,
+            model_ms=round(model_ms, 2) if model_ms is not None else None,
+            total_ms=job.elapsed_ms(),
+        ),
+        cached=False,
+        degraded=[*draft.degraded, *gathered.degraded],
+        dropped_facts=draft.dropped_facts,
+        dropped_sentences=draft.dropped_sentences,
+        prompt_version=prompt_version,
+        key=key,
+        created_at=datetime.now(UTC),
+    )
