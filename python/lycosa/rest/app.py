@@ -1,0 +1,99 @@
+"""The FastAPI application: its parts, its errors, its documentation."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import structlog
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi_offline import FastAPIOffline
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+import lycosa
+from lycosa.errors import Internal, LycosaError
+from lycosa.identity import Identity
+from lycosa.procedures import Procedures, connect
+from lycosa.rest import analyses, customers, documents, operations, requests
+from lycosa.rest.answers import request_id
+from lycosa.rest.bodies import MAX_BODY
+from lycosa.rest.observed import Observed
+from lycosa.rest.problems import internal, of_error, of_status, of_validation, respond
+from lycosa.services import Services
+from lycosa.settings import Settings
+from lycosa.telemetry import HttpMetrics
+
+_log = structlog.get_logger("lycosa.rest")
+
+_DESCRIPTION = """
+Customers, documents about them, sourced analyses, and the history of what was asked.
+
+Errors are `application/problem+json` (RFC 9457). Their `kind` decides the status: invalid 422, denied 403,
+not_found 404, conflict 409, exhausted 429, unavailable 503, timeout 504; `code` names the error and `details` the
+field or row. Every answer carries `X-Request-Id`; send one of your own to find it again in the log.
+"""
+
+# A body may be of any size where it is streamed.
+_UNBOUNDED = 2**62
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """The application over a store that need not be there yet: it connects in the background and again when lost."""
+    app = FastAPIOffline(
+        title="Lycosa",
+        version=lycosa.__version__,
+        description=_DESCRIPTION,
+        lifespan=_lifespan,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.settings = settings
+    app.state.identity = Identity.local(settings)
+    app.state.metrics = HttpMetrics()
+    for router in (customers, documents, analyses, requests, operations):
+        app.include_router(router.router, max_body_size=MAX_BODY)
+    app.add_exception_handler(LycosaError, _on_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    app.add_exception_handler(HTTPException, _on_status)
+    app.add_middleware(Observed, metrics=app.state.metrics, identity=app.state.identity)
+    return app
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Settings = app.state.settings
+    client = connect(settings)
+    client.start()
+    services = Services.build(Procedures(client), settings)
+    app.state.services = services
+    watching = asyncio.create_task(app.state.metrics.watch_loop(), name="lycosa-loop-lag")
+    try:
+        yield
+    finally:
+        watching.cancel()
+        await services.aclose()
+        await client.close()
+
+
+async def _on_error(request: Request, error: Any) -> Response:
+    identifier = request_id(request)
+    if isinstance(error, Internal):
+        # Its message says where to look and nothing else.
+        _log.error("internal", code=error.code, problem=error.message)
+    return respond(of_error(error, identifier), error.retry_after)
+
+
+async def _on_invalid(request: Request, error: Any) -> Response:
+    return respond(of_validation(error.errors(), request_id(request)))
+
+
+async def _on_status(request: Request, error: Any) -> Response:
+    identifier = request_id(request)
+    if error.status_code >= 500:
+        return respond(internal(identifier))
+    response = respond(of_status(error.status_code, str(error.detail), identifier))
+    response.headers.update(error.headers or {})
+    return response

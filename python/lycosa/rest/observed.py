@@ -1,0 +1,91 @@
+"""Around every request: its id, its figures, its line in the log, and the last line of defence."""
+
+import re
+import time
+import uuid
+from typing import Any
+
+import structlog
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from lycosa.identity import Identity
+from lycosa.rest.problems import internal, respond
+from lycosa.telemetry import HttpMetrics
+
+_log = structlog.get_logger("lycosa.rest")
+
+_SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+# Asked every few seconds by whoever watches: counted, but logged only when they fail.
+_QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics"})
+_UNKNOWN = "unknown"
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Observed:
+    """ASGI middleware. Routes are named by their templates, so that the number of series is bounded."""
+
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics, identity: Identity) -> None:
+        self._app = app
+        self._metrics = metrics
+        self._tenant = identity.tenant
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Run the application, adding X-Request-Id to its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = _request_id(scope)
+        scope.setdefault("state", {})["request_id"] = request_id
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        started = time.perf_counter()
+        status, sent = 0, 0
+
+        async def answering(message: Message) -> None:
+            nonlocal status, sent
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+            elif message["type"] == "http.response.body":
+                sent += len(message.get("body", b""))
+            await send(message)
+
+        self._metrics.active.inc()
+        try:
+            await self._app(scope, receive, answering)
+        except Exception as problem:
+            _log.exception("request_failed", route=_route(scope), error=type(problem).__name__)
+            if status:
+                # The answer has begun: cutting it off is the only way left to say that it is not whole.
+                raise
+            await respond(internal(request_id))(scope, receive, answering)
+        finally:
+            self._metrics.active.dec()
+            self._report(scope, status or 499, sent, time.perf_counter() - started)
+
+    def _report(self, scope: Scope, status: int, sent: int, seconds: float) -> None:
+        method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
+        route = _route(scope)
+        self._metrics.observe(method, route, status, seconds)
+        if route in _QUIET and status < 500:
+            return
+        _log.info(
+            "request",
+            method=method,
+            route=route,
+            tenant=self._tenant,
+            status=status,
+            duration_ms=round(seconds * 1000, 3),
+            bytes=sent,
+        )
+
+
+def _request_id(scope: Scope) -> str:
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE.fullmatch(value):
+            return str(value, "ascii")
+    return uuid.uuid4().hex
+
+
+def _route(scope: Scope) -> str:
+    template: Any = getattr(scope.get("route"), "path", None)
+    return template if isinstance(template, str) else _UNKNOWN

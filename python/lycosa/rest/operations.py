@@ -1,0 +1,45 @@
+"""Health and figures, for whoever runs the server."""
+
+from fastapi import APIRouter
+from starlette.requests import Request
+from starlette.responses import Response
+
+import lycosa
+from lycosa.errors import LycosaError
+from lycosa.rest.answers import With, answer
+from lycosa.rest.problems import responses
+from lycosa.rest.schemas import LiveOut, ReadyOut
+from lycosa.telemetry import CONTENT_TYPE, HttpMetrics
+
+router = APIRouter(tags=["operations"])
+
+_FIGURES_WITHIN = 2.0
+
+
+@router.get("/health", include_in_schema=False)
+@router.get("/healthz", response_model=LiveOut)
+async def live() -> Response:
+    """Whether this process answers, whatever the store does. A supervisor restarts it when it does not."""
+    return answer(LiveOut, {"version": lycosa.__version__})
+
+
+@router.get("/ready", include_in_schema=False)
+@router.get("/readyz", response_model=ReadyOut, responses=responses(503))
+async def ready(services: With) -> Response:
+    """Whether requests can be served: 503 while the store is away. A load balancer waits until it is back."""
+    return answer(ReadyOut, (await services.system.ready())._asdict())
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"example": "lycosa_store_up 1.0\n"}}}},
+)
+async def metrics(request: Request, services: With) -> Response:
+    """Figures of this process and of the store, in Prometheus's text format."""
+    own: HttpMetrics = request.app.state.metrics
+    try:
+        figures = await services.system.figures(_FIGURES_WITHIN)
+    except LycosaError:
+        figures = None
+    return Response(own.exposition(figures), media_type=CONTENT_TYPE)
