@@ -21,7 +21,7 @@ lint: ## ruff, mypy --strict, luacheck, the import rules
 	$(PYTHON_BIN)/ruff check .
 	$(PYTHON_BIN)/ruff format --check .
 	$(PYTHON_BIN)/mypy
-	luacheck --quiet lua tests/lua deploy instance.lua
+	luacheck --quiet --no-color lua tests/lua deploy instance.lua
 	$(PYTHON_BIN)/pytest -q tests/tidy_test.py
 
 bench: ## the benchmarks, with their dated results
