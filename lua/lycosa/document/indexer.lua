@@ -18,8 +18,8 @@ local DOCUMENT, CHUNK, CORPUS = fields.document, fields.chunk, fields.corpus
 local WAITING, REMOVAL = fields.waiting, fields.removal
 
 -- Different terms, and passages, after which a slice ends: what bounds the time it holds the server.
-local INDEX_TERMS, INDEX_CHUNKS = 500, 32
-local REMOVE_TERMS, REMOVE_CHUNKS = 200, 64
+local INDEX_TERMS, INDEX_CHUNKS = 180, 32
+local REMOVE_TERMS, REMOVE_CHUNKS = 120, 64
 
 -- Counts the terms of a passage with its document's title: a passage is found by the title too.
 local function count_terms(title, text)
@@ -31,21 +31,22 @@ end
 ---What a slice collects before it writes: terms of passages, and the passages' entries.
 local function new_slice(tenant, chunk_limit, term_limit)
     return {
-        tenant = tenant, bucket_id = bucket.of(tenant), batches = {}, terms = 0, chunks = 0, words = 0,
+        tenant = tenant, bucket_id = bucket.of(tenant), terms = {}, batches = {}, by_term = {}, chunks = 0, words = 0,
         chunk_limit = chunk_limit, term_limit = term_limit, entries = packed.norms_of_size(chunk_limit),
     }
 end
 
 local function is_full(slice)
-    return slice.chunks >= slice.chunk_limit or slice.terms >= slice.term_limit
+    return slice.chunks >= slice.chunk_limit or #slice.terms >= slice.term_limit
 end
 
 local function batch_of(slice, term)
-    local batch = slice.batches[term]
+    local batch = slice.by_term[term]
     if batch == nil then
         batch = {}
-        slice.batches[term] = batch
-        slice.terms = slice.terms + 1
+        slice.by_term[term] = batch
+        local at = #slice.terms + 1
+        slice.terms[at], slice.batches[at] = term, batch
     end
     return batch
 end
@@ -90,7 +91,7 @@ local function index_document(slice, waiting)
 end
 
 local function write_slice(slice, corpus, done)
-    local new_terms, appended = postings.append(slice.tenant, slice.bucket_id, slice.batches)
+    local new_terms, appended = postings.append(slice.tenant, slice.bucket_id, slice.terms, slice.batches)
     local last = slice.last or slice.first - 1
     norms.append(slice.tenant, slice.bucket_id, corpus[CORPUS.INDEXED], slice.first, slice.entries,
         last - slice.first + 1)
@@ -158,7 +159,7 @@ local function remove(limit)
     local slice = new_slice(tenant, math.min(limit, REMOVE_CHUNKS), REMOVE_TERMS)
     box.begin()
     local number = collect_dead(slice, oldest)
-    local gone, removed = postings.remove(tenant, slice.batches)
+    local gone, removed = postings.remove(tenant, slice.terms, slice.batches)
     local corpus = box.space.document_corpus:update(tenant, {
         {'-', CORPUS.CHUNKS, slice.indexed or 0}, {'-', CORPUS.WORDS, slice.words},
         {'-', CORPUS.TERMS, gone}, {'-', CORPUS.POSTINGS, removed},

@@ -17,20 +17,22 @@ local SPARSE = BLOCK / 4
 
 local scratch = packed.postings_of_size(BLOCK)
 
-local function size_in_postings(bytes)
-    return #bytes / SIZE
-end
+-- The newest postings of a term while a batch is added to them. There is one at a time; `stored` of its postings stand
+-- in the term's row, the others in `scratch`.
+local tail = {count = 0, base = 0, most = 0, shortest = 0, stored = 0}
 
--- The newest postings of a term while a batch is added to them.
 local function open_tail(row)
     if row == nil then
-        return {count = 0, base = 0, most = 0, shortest = 0, stored = 0}
+        tail.count = 0
+    else
+        local _
+        _, tail.count = packed.postings(row, TERM.POSTINGS)
+        tail.base, tail.most, tail.shortest = row[TERM.BASE], row[TERM.MOST], row[TERM.SHORTEST]
     end
-    local count = size_in_postings(row[TERM.POSTINGS])
-    return {count = count, base = row[TERM.BASE], most = row[TERM.MOST], shortest = row[TERM.SHORTEST], stored = count}
+    tail.stored = tail.count
 end
 
-local function seal(tenant, bucket_id, term, row, tail, added)
+local function seal(tenant, bucket_id, term, row, added)
     local old = tail.stored > 0 and row[TERM.POSTINGS] or ''
     box.space.document_posting:insert{
         tenant, bucket_id, term, tail.base, tail.most, tail.shortest, old .. ffi.string(scratch, added * SIZE),
@@ -38,14 +40,13 @@ local function seal(tenant, bucket_id, term, row, tail, added)
     tail.count, tail.stored = 0, 0
 end
 
--- Add a batch to a tail, sealing full blocks. Returns how many postings stand in `scratch`, to be stored behind the
--- tail's own `stored` ones.
-local function fill(tenant, bucket_id, term, row, tail, batch)
+-- Add a batch to the tail, sealing full blocks. Returns how many postings stand in `scratch`.
+local function fill(tenant, bucket_id, term, row, batch)
     local added = 0
     for i = 1, #batch, 3 do
         local chunk, frequency, length = batch[i], batch[i + 1], batch[i + 2]
         if tail.count == BLOCK or (tail.count > 0 and chunk - tail.base > SPAN) then
-            seal(tenant, bucket_id, term, row, tail, added)
+            seal(tenant, bucket_id, term, row, added)
             added = 0
         end
         if tail.count == 0 then
@@ -58,29 +59,53 @@ local function fill(tenant, bucket_id, term, row, tail, batch)
     return added
 end
 
+-- Kept and refilled: a batch writes hundreds of rows.
+local add_to_tail = {{'+', TERM.FREQUENCY, 0}, {':', TERM.POSTINGS, -1, 0, ''}}
+local renew_tail = {
+    {'+', TERM.FREQUENCY, 0}, {'=', TERM.BASE, 0}, {'=', TERM.MOST, 0}, {'=', TERM.SHORTEST, 0},
+    {'=', TERM.POSTINGS, ''},
+}
+
+local function write_tail(key, row, count, bytes)
+    local operations = add_to_tail
+    if tail.stored > 0 and tail.most == row[TERM.MOST] and tail.shortest == row[TERM.SHORTEST] then
+        operations[2][5] = bytes
+    else
+        operations = renew_tail
+        operations[2][3], operations[3][3], operations[4][3] = tail.base, tail.most, tail.shortest
+        local last = operations[5]
+        if tail.stored > 0 then
+            last[1], last[3], last[4], last[5] = ':', -1, 0, bytes
+        else
+            last[1], last[3], last[4], last[5] = '=', bytes, nil, nil
+        end
+    end
+    operations[1][3] = count
+    box.space.document_term:update(key, operations)
+end
+
 ---Append the postings of a batch of passages.
 ---@param tenant string
 ---@param bucket_id integer
----@param batches table<string, integer[]> term -> {chunk, frequency, words of the chunk, chunk, ...}, chunks ascending
+---@param terms string[] different ones
+---@param batches integer[][] for each term {chunk, frequency, words of the chunk, chunk, ...}, chunks ascending
 ---@return integer new_terms
 ---@return integer appended postings
-function postings.append(tenant, bucket_id, batches)
-    local terms, new_terms, appended = box.space.document_term, 0, 0
-    for term, batch in pairs(batches) do
-        local row = terms:get{tenant, term}
-        local tail = open_tail(row)
-        local added = fill(tenant, bucket_id, term, row, tail, batch)
-        local bytes = ffi.string(scratch, added * SIZE)
-        local count = #batch / 3
+function postings.append(tenant, bucket_id, terms, batches)
+    local space, new_terms, appended = box.space.document_term, 0, 0
+    local key = {tenant, ''}
+    for i = 1, #terms do
+        local term, batch = terms[i], batches[i]
+        key[2] = term
+        -- select is plain C and twice as fast as get where the code around it is not compiled.
+        local row, count = space:select(key)[1], #batch / 3
+        open_tail(row)
+        local bytes = ffi.string(scratch, fill(tenant, bucket_id, term, row, batch) * SIZE)
         if row == nil then
-            terms:insert{tenant, bucket_id, term, count, tail.base, tail.most, tail.shortest, bytes}
+            space:insert{tenant, bucket_id, term, count, tail.base, tail.most, tail.shortest, bytes}
             new_terms = new_terms + 1
         else
-            local last = tail.stored > 0 and {':', TERM.POSTINGS, -1, 0, bytes} or {'=', TERM.POSTINGS, bytes}
-            terms:update({tenant, term}, {
-                {'+', TERM.FREQUENCY, count}, {'=', TERM.BASE, tail.base}, {'=', TERM.MOST, tail.most},
-                {'=', TERM.SHORTEST, tail.shortest}, last,
-            })
+            write_tail(key, row, count, bytes)
         end
         appended = appended + count
     end
@@ -141,37 +166,41 @@ local function remove_from_block(tenant, term, chunk)
     return 1
 end
 
-local function remove_from_tail(tenant, term, row, chunk)
+local function remove_from_tail(key, row, chunk)
     local entries, count = packed.postings(row, TERM.POSTINGS)
     local found = count > 0 and locate(entries, count, chunk - row[TERM.BASE])
     if not found then
         return nil
     end
-    return box.space.document_term:update({tenant, term}, {{':', TERM.POSTINGS, found * SIZE + 1, SIZE, ''}})
+    return box.space.document_term:update(key, {{':', TERM.POSTINGS, found * SIZE + 1, SIZE, ''}})
 end
 
 ---Take out the postings of dead passages.
 ---@param tenant string
----@param batches table<string, integer[]> term -> chunks
+---@param terms string[] different ones
+---@param batches integer[][] for each term the chunks
 ---@return integer gone terms that no passage holds any more
 ---@return integer removed postings
-function postings.remove(tenant, batches)
-    local terms, gone, removed = box.space.document_term, 0, 0
-    for term, chunks in pairs(batches) do
-        local row, count = terms:get{tenant, term}, 0
-        for i = 1, row and #chunks or 0 do
-            local changed = remove_from_tail(tenant, term, row, chunks[i])
+function postings.remove(tenant, terms, batches)
+    local space, gone, removed = box.space.document_term, 0, 0
+    local key = {tenant, ''}
+    for i = 1, #terms do
+        local term, chunks = terms[i], batches[i]
+        key[2] = term
+        local row, count = space:select(key)[1], 0
+        for j = 1, row and #chunks or 0 do
+            local changed = remove_from_tail(key, row, chunks[j])
             if changed then
                 row, count = changed, count + 1
             else
-                count = count + remove_from_block(tenant, term, chunks[i])
+                count = count + remove_from_block(tenant, term, chunks[j])
             end
         end
         if count > 0 and row[TERM.FREQUENCY] == count then
-            terms:delete{tenant, term}
+            space:delete(key)
             gone = gone + 1
         elseif count > 0 then
-            terms:update({tenant, term}, {{'-', TERM.FREQUENCY, count}})
+            space:update(key, {{'-', TERM.FREQUENCY, count}})
         end
         removed = removed + count
     end

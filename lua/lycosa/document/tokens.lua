@@ -186,9 +186,15 @@ end
 ---@param text string
 ---@return string language 'en' or 'ru'
 function tokens.language(text)
-    local sample = sub(text, 1, SAMPLE_BYTES)
-    local _, latin = gsub(sample, '%a', '')
-    local _, cyrillic = gsub(sample, '[\208\209][\128-\191]', '')
+    local bytes, latin, cyrillic = ffi.cast(BYTES, text), 0, 0
+    for at = 0, math.min(#text, SAMPLE_BYTES) - 1 do
+        local code = bytes[at]
+        if code == 0xD0 or code == 0xD1 then
+            cyrillic = cyrillic + 1
+        elseif code >= 0x61 and code <= 0x7A or code >= 0x41 and code <= 0x5A then
+            latin = latin + 1
+        end
+    end
     return cyrillic > 0 and cyrillic >= latin and 'ru' or 'en'
 end
 
