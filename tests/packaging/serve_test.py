@@ -34,12 +34,13 @@ def serve(folder: Path, **settings: str) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def answer(port: int, path: str, seconds: float = 20) -> httpx.Response:
+def answer(server: subprocess.Popen[str], port: int, path: str, seconds: float = 20) -> httpx.Response:
     deadline = time.monotonic() + seconds
     while True:
         try:
             return httpx.get(f"http://127.0.0.1:{port}{path}", timeout=5)
         except httpx.TransportError:
+            assert server.poll() is None, server.stderr and server.stderr.read()
             assert time.monotonic() < deadline, "it does not answer"
             time.sleep(0.05)
 
@@ -48,8 +49,8 @@ def test_it_lives_without_a_store_is_not_ready_and_stops_with_0(tmp_path: Path) 
     port = free_port()
     server = serve(tmp_path, LYCOSA_HTTP_PORT=str(port), TARANTOOL_PORT=str(free_port()))
     try:
-        assert answer(port, "/healthz").status_code == 200
-        assert answer(port, "/readyz").status_code == 503  # what the container's HEALTHCHECK asks
+        assert answer(server, port, "/healthz").status_code == 200
+        assert answer(server, port, "/readyz").status_code == 503  # what the container's HEALTHCHECK asks
     finally:
         began = time.monotonic()
         server.send_signal(signal.SIGTERM)
