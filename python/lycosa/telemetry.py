@@ -33,6 +33,10 @@ _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.
 _LAG_INTERVAL = 0.1
 
 
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Marks the handler as the one installed here."""
+
+
 def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """No value under a name that speaks of a secret leaves, whoever logged it."""
     for name in event:
@@ -66,13 +70,13 @@ def configure_logging(level: str, file: Path | None = None, stream: TextIO | Non
         handler = logging.StreamHandler(stream or sys.stderr)
     render = structlog.processors.JSONRenderer(ensure_ascii=False, default=str)
     handler.setFormatter(
-        structlog.stdlib.ProcessorFormatter(
+        _Formatter(
             foreign_pre_chain=[structlog.stdlib.add_logger_name, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, _drop_colour, render],
         )
     )
     root = logging.getLogger()
-    for old in list(root.handlers):
+    for old in [kept for kept in root.handlers if isinstance(kept.formatter, _Formatter)]:
         root.removeHandler(old)
         old.close()
     root.addHandler(handler)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterable
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ def cut(assembler: Assembler, pieces: Iterable[bytes]) -> list[Record]:
 
 def split(data: bytes, places: Iterable[int]) -> list[bytes]:
     at = [0, *sorted({place % (len(data) + 1) for place in places}), len(data)]
-    return [data[start:end] for start, end in zip(at, at[1:], strict=False)]
+    return [data[start:end] for start, end in pairwise(at)]
 
 
 @given(
@@ -140,7 +141,9 @@ def test_a_bad_cell_is_named(line: bytes, field: str | None, problem: str) -> No
     assert raised.value.problem.startswith(problem)
 
 
-@pytest.mark.parametrize("moment", ["2020-01-01T03:00:00+03:00", "2020-01-01T00:00:00Z", "1577836800", "1577836800.0"])
+@pytest.mark.parametrize(
+    "moment", ["2020-01-01T03:00:00+03:00", "2020-01-01T00:00:00Z", "1577836800", "1577836800.0"]
+)
 def test_moments_are_utc(moment: str) -> None:
     assert CsvRows(b"id,name,since").row(f"1,A,{moment}".encode())["since"] == 1_577_836_800.0
 

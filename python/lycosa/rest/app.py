@@ -19,7 +19,6 @@ from lycosa.identity import Identity
 from lycosa.procedures import Procedures, connect
 from lycosa.rest import analyses, customers, documents, operations, requests
 from lycosa.rest.answers import request_id
-from lycosa.rest.bodies import MAX_BODY
 from lycosa.rest.observed import Observed
 from lycosa.rest.problems import internal, of_error, of_status, of_validation, respond
 from lycosa.services import Services
@@ -36,9 +35,6 @@ not_found 404, conflict 409, exhausted 429, unavailable 503, timeout 504; `code`
 field or row. Every answer carries `X-Request-Id`; send one of your own to find it again in the log.
 """
 
-# A body may be of any size where it is streamed.
-_UNBOUNDED = 2**62
-
 
 def create_app(settings: Settings) -> FastAPI:
     """The application over a store that need not be there yet: it connects in the background and again when lost."""
@@ -54,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.identity = Identity.local(settings)
     app.state.metrics = HttpMetrics()
     for router in (customers, documents, analyses, requests, operations):
-        app.include_router(router.router, max_body_size=MAX_BODY)
+        app.include_router(router.router)
     app.add_exception_handler(LycosaError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_status)

@@ -27,30 +27,54 @@ class _NotJson(ValueError):
 
 
 def _refuse_constant(name: str) -> object:
-    raise _NotJson(f"{name} is not JSON")
+    raise _NotJson(f"{name}, which is not JSON")
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
 
 
 class JsonRequest(Request):
-    """A request whose body is UTF-8 and strict JSON: no NaN, no infinity."""
+    """A request whose body is bounded, UTF-8 and strict JSON: no NaN, no infinity."""
+
+    async def body(self) -> bytes:
+        """The whole body. Raises HTTPException 413 as soon as it is known to be too large."""
+        if not hasattr(self, "_body"):
+            declared = self.headers.get("content-length", "0")
+            if declared.isdecimal() and int(declared) > MAX_BODY:
+                raise _too_large()
+            pieces, size = [], 0
+            async for piece in self.stream():
+                size += len(piece)
+                if size > MAX_BODY:
+                    raise _too_large()
+                pieces.append(piece)
+            self._body = b"".join(pieces)
+        return self._body
 
     async def json(self) -> Any:
         """The parsed body. Raises Invalid."""
-        body = await self.body()
-        try:
-            return _DECODER.decode(body.decode())
-        except UnicodeDecodeError as problem:
-            raise _invalid("INVALID_ENCODING", f"is not valid UTF-8 at byte {problem.start + 1}") from None
-        except json.JSONDecodeError as problem:
-            raise _invalid(
-                "INVALID_JSON", f"is not JSON: {problem.msg} at character {problem.pos + 1}"
-            ) from None
-        except _NotJson as problem:
-            raise _invalid("INVALID_JSON", str(problem)) from None
-        except (RecursionError, ValueError):
-            raise _invalid("INVALID_JSON", "is nested too deep or holds a number that is too long") from None
+        if not hasattr(self, "_json"):
+            self._json = _parsed(await self.body())
+        return self._json
+
+
+def _parsed(body: bytes) -> Any:
+    try:
+        return _DECODER.decode(body.decode())
+    except UnicodeDecodeError as problem:
+        raise _invalid("INVALID_ENCODING", f"is not valid UTF-8 at byte {problem.start + 1}") from None
+    except json.JSONDecodeError as problem:
+        raise _invalid("INVALID_JSON", f"is not JSON: {problem.msg} at character {problem.pos + 1}") from None
+    except _NotJson as problem:
+        raise _invalid("INVALID_JSON", f"holds {problem}") from None
+    except (RecursionError, ValueError):
+        raise _invalid("INVALID_JSON", "is nested too deep or holds a number that is too long") from None
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(
+        413, f"the body is larger than {MAX_BODY} bytes; larger sets are imported as a stream"
+    )
 
 
 class JsonRoute(APIRoute):
@@ -62,14 +86,18 @@ class JsonRoute(APIRoute):
         takes_json = self.body_field is not None
 
         async def handle(request: Request) -> Response:
+            asked = JsonRequest(request.scope, request.receive)
             if takes_json:
-                require_json(request)
-            return await handler(JsonRequest(request.scope, request.receive))
+                _require_json(asked)
+                # Parsed here, where its errors keep their kind; FastAPI finds it parsed.
+                if await asked.body():
+                    await asked.json()
+            return await handler(asked)
 
         return handle
 
 
-def require_json(request: Request) -> None:
+def _require_json(request: Request) -> None:
     """Raises HTTPException 415 when the body is declared as anything but JSON."""
     media = media_type(request)
     if media != "application/json" and not media.endswith("+json"):

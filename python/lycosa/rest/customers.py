@@ -136,4 +136,3 @@ async def get_segment(
 ) -> Response:
     """Figures of one segment."""
     return answer(SegmentOut, await services.customers.segment(asking, segment))
-
