@@ -31,13 +31,18 @@ class Session:
 
 
 @asynccontextmanager
-async def open_session(settings: Settings, *, timeout: float = 2.0) -> AsyncIterator[Session]:
+async def open_session(
+    settings: Settings, *, timeout: float = 2.0, quiet: bool = True
+) -> AsyncIterator[Session]:
     """Connect straight to the store; the Python server is not needed.
+
+    `quiet` keeps this process's log off the terminal.
 
     Raises Invalid when there is no password to be found, Unavailable when the store does not answer within `timeout`
     seconds, Conflict when it speaks another contract.
     """
-    quiet_logs(settings)
+    if quiet:
+        quiet_logs(settings)
     settings.store_password()  # says at once what the client would try again
     client = connect(settings)
     await client.open(timeout)

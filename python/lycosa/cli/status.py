@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from lycosa.cli.command import Invocation, command
-from lycosa.cli.output import bar, moment, plain, record, size, span, table
+from lycosa.cli.output import bar, moment, plain, record, size, table
 from lycosa.cli.session import open_session
 
 # An object of the JSON form.
@@ -52,7 +52,7 @@ def _server(run: Invocation, health: _Shown, customers: int) -> dict[str, object
         "store": f"Tarantool {health['tarantool']} at "
         f"{host if host.startswith('/') else f'{host}:{settings.tarantool_port}'}",
         "state": f"{health['status']}, {'writable' if health['writable'] else 'read-only'}",
-        "up": f"{span(health['uptime'] * 1000)}, since {moment(health['time'] - health['uptime'])} UTC",
+        "up": f"{health['uptime']:,.0f} s, since {moment(health['time'] - health['uptime'])} UTC",
         "schema": str(health["schema"]),
         "data": str(settings.data.absolute()),
         "tenant": f"{settings.tenant}, customers: {customers:,}",

@@ -17,12 +17,15 @@ from lycosa.cli.importing import Kind, Refused, chunks_of, load
 from lycosa.cli.output import record
 from lycosa.cli.session import Session, open_session
 from lycosa.errors import LycosaError
+from lycosa.settings import Settings
 from lycosa.supervisor import Store, Supervisor
+from lycosa.telemetry import configure_logging
 
 # What the demonstration analyzes; the first of data/samples.
 SAMPLE_CUSTOMER = "S-001"
 
 _STILL_STARTING_SECONDS = 5.0
+_INDEX_SECONDS = 5.0
 
 
 def register(app: typer.Typer) -> None:
@@ -60,6 +63,7 @@ async def up(
     )  # takes a second: after what can be refused at once
 
     require_loopback(settings)
+    configure_logging(settings.log_level, server_log(settings))
     store = Store(settings, tarantool, home)
 
     async def ready() -> None:
@@ -79,6 +83,11 @@ async def up(
         _say(run, "stopped; all data is kept")
     finally:
         hint.cancel()
+
+
+def server_log(settings: Settings) -> Path:
+    """Where the Python server's log goes, one JSON object a line, beside Tarantool's."""
+    return settings.data.absolute() / "server.log"
 
 
 def _stop_on_signals(pair: asyncio.Task[None]) -> None:
@@ -119,7 +128,7 @@ def _announce(run: Invocation, store: Store, seconds: float) -> None:
         "documentation": f"{address}/docs",
         "metrics": f"{address}/metrics",
         "console": "lycosa console" + ("" if settings.data == Path("var") else f" --data {settings.data}"),
-        "log": str(store.log),
+        "logs": f"{store.log}, {server_log(settings)}",
     }
     run.output.show(
         {"event": "ready", "seconds": round(seconds, 3), **places},
@@ -132,16 +141,26 @@ async def _demonstrate(run: Invocation, home: Path) -> None:
     """Samples into an empty store, then one analysis. Its failure is said and does not end the pair."""
     samples = home / "data" / "samples"
     try:
-        async with open_session(run.settings) as session:
+        async with open_session(run.settings, quiet=False) as session:
             if not await session.services.customers.count(session.identity):
                 await _load(run, session, samples / "customers.csv", Kind.customers)
             if not (await session.services.documents.find(session.identity, limit=1)).rows:
                 await _load(run, session, samples / "documents.ndjson", Kind.documents)
+                await _indexed(session)
             if not run.output.json:
                 run.output.print(f"\n$ lycosa analyze {SAMPLE_CUSTOMER}")
             await stream(run, session, SAMPLE_CUSTOMER)
     except LycosaError as problem:
         run.output.error(problem)
+
+
+async def _indexed(session: Session) -> None:
+    """Give the background step its moment, so that the analysis finds what was just loaded."""
+    until = time.monotonic() + _INDEX_SECONDS
+    while time.monotonic() < until:
+        if not (await session.services.documents.figures(session.identity)).waiting:
+            return
+        await asyncio.sleep(0.02)
 
 
 async def _load(run: Invocation, session: Session, path: Path, kind: Kind) -> None:
