@@ -179,18 +179,17 @@ end
 
 -- Walk all pages forwards, then back from the last to the first.
 local function walk(query)
-    local forwards, backwards, last = {}, {}, nil
-    local pages = 0
+    local forwards, backwards = {}, {}
+    local pages, page = 0
     query.cursor = nil
     repeat
-        local page = lycosa.request.list(query)
+        page = lycosa.request.list(query)
         for _, row in ipairs(page.rows) do
             table.insert(forwards, row[1])
         end
-        last, query.cursor = page, page.next ~= nil and page.next or nil
+        query.cursor = page.next ~= nil and page.next or nil
         pages = pages + 1
     until page.next == nil or pages > 100
-    local page = last
     while true do
         for i = #page.rows, 1, -1 do
             table.insert(backwards, 1, page.rows[i][1])
