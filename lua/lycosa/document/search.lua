@@ -57,22 +57,19 @@ local function add_run(postings, count, target, entries, weight)
     end
 end
 
-local function next_above(from, stop, need)
+-- The next passage of the window that lives, scores above `need` and belongs to what is wanted. A kind of 0 and a
+-- customer below 0 are any; `other` is a second customer that will do.
+local function next_wanted(from, stop, need, entries, kind, customer, other)
     for i = from, stop - 1 do
         if sums[i] > need then
-            return i
+            local entry = entries[i]
+            if entry.length > 0 and (kind == 0 or entry.kind == kind)
+                and (customer < 0 or entry.customer == customer or entry.customer == other) then
+                return i
+            end
         end
     end
     return stop
-end
-
-local function passes(self, entry)
-    if entry.length == 0 then
-        return false
-    end
-    local kind, customer = self.kind_hash, self.customer_hash
-    return (kind == nil or entry.kind == kind)
-        and (customer == nil or entry.customer == customer or (self.general and entry.customer == 0))
 end
 
 -- Hashes may collide: what is let in is checked by the document itself.
@@ -175,17 +172,15 @@ end
 
 local function collect(self, start, from, stop, optional)
     local entries, best, rest = self.entries, self.ranking, self.below[optional] or 0
-    local at = next_above(from, stop, best.threshold - rest)
+    local kind, customer, other = self.kind, self.customer, self.other
+    local at = next_wanted(from, stop, best.threshold - rest, entries, kind, customer, other)
     while at < stop do
-        local entry = entries[at]
-        if passes(self, entry) then
-            local chunk = start + at
-            local score = complete(self, sums[at], chunk, entry.length, optional)
-            if score and is_wanted(self, chunk - entry.position) then
-                ranking.offer(best, chunk, chunk - entry.position, score)
-            end
+        local entry, chunk = entries[at], start + at
+        local score = complete(self, sums[at], chunk, entry.length, optional)
+        if score and is_wanted(self, chunk - entry.position) then
+            ranking.offer(best, chunk, chunk - entry.position, score)
         end
-        at = next_above(at + 1, stop, best.threshold - rest)
+        at = next_wanted(at + 1, stop, best.threshold - rest, entries, kind, customer, other)
     end
 end
 
@@ -314,10 +309,11 @@ end
 function search.rank(tenant, terms, passages, words, limit, filter)
     local self = {
         tenant = tenant, ranking = ranking.start(limit), order = {}, below = {}, examined = 0, bounded = false,
-        kind_hash = filter.kind and norms.kind_hash(filter.kind),
-        customer_hash = filter.customer_id and norms.customer_hash(filter.customer_id),
-        general = filter.general, wanted = filter.wanted, windows = filter.windows, window_index = 1,
+        kind = filter.kind and norms.kind_hash(filter.kind) or 0,
+        customer = filter.customer_id and norms.customer_hash(filter.customer_id) or -1,
+        wanted = filter.wanted, windows = filter.windows, window_index = 1,
     }
+    self.other = filter.general and norms.customer_hash(nil) or self.customer
     self.terms = open_terms(tenant, terms, passages)
     if #self.terms > 0 then
         prepare_saturation(words / passages)
