@@ -3,6 +3,7 @@
 -- Rows are taken in order, and each is judged against what is stored with the rows before it. A row is written only
 -- after all of its checks have passed, so an invalid one leaves no trace.
 
+local new_table = require('table.new')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local memory = require('lycosa.core.memory')
@@ -231,7 +232,7 @@ local function upsert(args)
         space = space, by_external_id = space.index.external_id,
         ids = {}, external_ids = {}, tally = segments.tally(),
     }
-    local rows, outcomes, patch = args.rows, {}, {}
+    local rows, outcomes, patch = args.rows, new_table(#args.rows, 0), new_table(fields.PROFILE, 0)
     for i = 1, #rows do
         outcomes[i] = settle(batch, patch, rows[i], i)
     end
