@@ -21,7 +21,7 @@ local MAX_PROFILE_BYTES = 8192
 
 -- A profile of fewer keys cannot reach the limit: a key has 128 bytes, a value 1,024.
 local SURELY_SMALL_KEYS = 6
-local SPACE = (' '):byte()
+local SPACE, AT = (' '):byte(), ('@'):byte()
 
 local EMPTY_MAP = setmetatable({}, {__serialize = 'map'})
 
@@ -92,7 +92,9 @@ local function check_email(value)
     local email, problem = text_email.check(value)
     if email == nil then
         return nil, problem
-    elseif not email:find('^[^@%s%c]+@[^@%s%c]+$') then
+    end
+    local at = email:find('@', 2, true)
+    if at == nil or at == #email or email:find('@', at + 1, true) or email:byte() == AT or email:find('[%s%c]') then
         return nil, 'is not an e-mail address'
     end
     return fields.fold_email(email)

@@ -153,15 +153,20 @@ local function same_items(left, right)
     return true
 end
 
--- Update operations for what differs from the stored row, nil when nothing does.
+-- What the figures of segments are made of.
+local COUNTED = {[SEGMENT] = true, [REVENUE] = true, [ORDERS] = true}
+
+-- Update operations for what differs from the stored row, nil when nothing does; and whether figures change.
 local function differences(patch, stored)
     local operations
+    local counted = false
     for i = 1, #PLAIN do
         local number = PLAIN[i]
         local value = patch[number]
         if (value ~= nil or type(value) == 'cdata') and value ~= stored[number] then
             operations = operations or {}
             operations[#operations + 1] = {'=', number, value}
+            counted = counted or COUNTED[number] or false
             if number == NAME then
                 operations[#operations + 1] = {'=', NAME_KEY, fields.name_key(value)}
             end
@@ -174,11 +179,11 @@ local function differences(patch, stored)
             operations[#operations + 1] = {'=', number, value}
         end
     end
-    return operations
+    return operations, counted
 end
 
 local function update(batch, patch, stored, id)
-    local operations = differences(patch, stored)
+    local operations, counted = differences(patch, stored)
     local version = stored[VERSION]
     if operations == nil then
         return {'unchanged', id, version, NULL, NULL}
@@ -186,8 +191,10 @@ local function update(batch, patch, stored, id)
     operations[#operations + 1] = {'=', VERSION, version + 1}
     operations[#operations + 1] = {'=', UPDATED_AT, batch.now}
     local written = batch.space:update({batch.tenant, id}, operations)
-    segments.remove(batch.tally, stored)
-    segments.add(batch.tally, written[SEGMENT], 1, written[REVENUE], written[ORDERS])
+    if counted then
+        segments.remove(batch.tally, stored)
+        segments.add(batch.tally, written[SEGMENT], 1, written[REVENUE], written[ORDERS])
+    end
     return {'updated', id, version + 1, NULL, NULL}
 end
 
