@@ -30,7 +30,7 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECRET = re.compile(r"password|passwd|secret|api_?key|authorization|cookie|credential|access_token", re.I)
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
-_LAG_INTERVAL = 0.1
+_LAG_INTERVAL = 0.02
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
