@@ -143,11 +143,17 @@ end
 
 local sample
 
+-- One, or what the bounds allow; the end of a range comes after its beginning.
+local function sample_number(type_, name)
+    local number = math.max(type_.min or 1, math.min(1, type_.max or 1))
+    return ('%.14g'):format(name:find('^until') and number + 1 or number)
+end
+
 local SAMPLE = {
     name = function(_, name) return name == 'tenant' and "'default'" or ("'%s-1'"):format(name) end,
     text = function(type_, name) return ("'%s'"):format(name .. ('.'):rep(type_.min - #name)) end,
-    integer = function(type_) return ('%d'):format(math.max(type_.min or 1, math.min(1, type_.max or 1))) end,
-    number = function(type_) return ('%.14g'):format(math.max(type_.min or 1, math.min(1, type_.max or 1))) end,
+    integer = sample_number,
+    number = sample_number,
     time = function() return '1700000000' end,
     boolean = function() return 'true' end,
     scalar = function() return "'value'" end,
