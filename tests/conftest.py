@@ -21,10 +21,14 @@ from lycosa.procedures import Procedures, connect
 from lycosa.settings import Settings
 
 # `ci` keeps the model tests within CI's minutes; `HYPOTHESIS_PROFILE=long` looks for hours.
-hypothesis.settings.register_profile("ci", max_examples=25, stateful_step_count=30, deadline=None, derandomize=True)
+hypothesis.settings.register_profile(
+    "ci", max_examples=25, stateful_step_count=30, deadline=None, derandomize=True
+)
 hypothesis.settings.register_profile("default", max_examples=50, stateful_step_count=40, deadline=None)
 hypothesis.settings.register_profile("long", max_examples=5000, stateful_step_count=100, deadline=None)
-hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default"))
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
+)
 
 ROOT = Path(__file__).resolve().parents[1]
 TARANTOOL = os.environ.get("TARANTOOL") or "tarantool"
