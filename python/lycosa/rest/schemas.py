@@ -230,7 +230,7 @@ class AnalysisAsked(Asked):
 
     customer_id: str = Field(min_length=1, max_length=128, examples=["S-001"])
     question: str | None = Field(
-        None, min_length=1, max_length=1000, examples=["What could make them leave?"]
+        None, min_length=1, max_length=4096, examples=["What could make them leave?"]
     )
     language: Literal["en", "ru"] | None = Field(
         None, description="Of the report; the question's when absent."
