@@ -1,6 +1,6 @@
 """The use-cases, one module a domain. Surfaces give them their shape, their docstrings are the public wording."""
 
-from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Self
 
 from lycosa.procedures import Procedures
@@ -15,32 +15,33 @@ if TYPE_CHECKING:
     from lycosa.services.analyses import AnalysisService
 
 
-@dataclass(frozen=True, slots=True)
 class Services:
     """Every service over one connection."""
 
-    customers: CustomerService
-    documents: DocumentService
-    requests: RequestService
-    analyses: "AnalysisService"
-    imports: ImportService
-    system: SystemService
+    def __init__(self, procedures: Procedures, settings: Settings) -> None:
+        self._procedures = procedures
+        self._settings = settings
+        self.customers = CustomerService(procedures)
+        self.documents = DocumentService(procedures)
+        self.requests = RequestService(procedures)
+        self.imports = ImportService(procedures)
+        self.system = SystemService(procedures)
+
+    @cached_property
+    def analyses(self) -> "AnalysisService":
+        """The analyses. Only who asks for them pays for importing the libraries of language models: a second."""
+        from lycosa.services.analyses import AnalysisService
+
+        return AnalysisService(self._procedures, self._settings)
 
     @classmethod
     def build(cls, procedures: Procedures, settings: Settings) -> Self:
-        """All of them. Nothing is opened or loaded before it is used."""
-        # Only who analyses pays for importing the libraries of language models.
-        from lycosa.services.analyses import AnalysisService
-
-        return cls(
-            customers=CustomerService(procedures),
-            documents=DocumentService(procedures),
-            requests=RequestService(procedures),
-            analyses=AnalysisService(procedures, settings),
-            imports=ImportService(procedures),
-            system=SystemService(procedures),
-        )
+        """All of them, their libraries imported, so that no later call waits for that. No model is loaded."""
+        services = cls(procedures, settings)
+        _ = services.analyses
+        return services
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers, the offline model."""
-        await self.analyses.aclose()
+        if "analyses" in vars(self):
+            await self.analyses.aclose()
