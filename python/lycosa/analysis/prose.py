@@ -16,7 +16,7 @@ __all__ = ["Prose", "SentenceGate", "read_block", "visible"]
 # Where part 2 begins: a fence, or its object without one.
 _BLOCK: Final = re.compile(r'```|(?:^|\n)[^\S\n]*\{\s*"(?:facts|risks|opportunities|open_questions)"')
 # An end of the text that may still become such a beginning.
-_MAYBE: Final = re.compile(r'(?:`{1,2}|(?:^|\n)\s*(?:\{\s*(?:"\w*)?)?)$')
+_MAYBE: Final = re.compile(r'\s*(?:`{1,2}|\{\s*(?:"\w*)?)?$')
 # "in 1975 in 1975", "multinational multinational": a small model that has begun to stammer.
 _REPEATED: Final = re.compile(r"\b(\w+(?:\s+\w+)?)\s+\1\b", re.IGNORECASE)
 _NAME: Final = re.compile(r"(?<!^)\b[A-ZА-ЯЁ][\w-]+")
@@ -64,7 +64,8 @@ class Prose:
             self._pending = ""
         else:
             held = _MAYBE.search(self._pending)
-            at = held.start() if held is not None else len(self._pending)
+            assert held is not None, "an empty end matches"
+            at = held.start()
             ready, self._pending = self._pending[:at], self._pending[at:]
         return self._give(ready)
 

@@ -23,7 +23,7 @@ Scope = Literal["text", "line"]
 # Control, format (bidi marks, zero widths, tag characters), surrogate, private and unassigned characters.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACES = re.compile(r"[^\S\n]+")
-_BLANK_LINES = re.compile(r"\n\s*\n+")
+_LINE_END = re.compile(r"\s*\n\s*")
 _END = re.compile(r"[.!?…]+[\"'»”’)\]]*(?=\s|$)|\n+")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _ABBREVIATION_TEXT = (
@@ -56,7 +56,7 @@ def clean(text: str, limit: int, scope: Scope = "text") -> str:
             kept.append(" ")
         elif unicodedata.category(character) not in _UNSEEN:
             kept.append(character)
-    joined = _BLANK_LINES.sub("\n", _SPACES.sub(" ", "".join(kept))).strip()
+    joined = _LINE_END.sub("\n", _SPACES.sub(" ", "".join(kept))).strip()
     if len(joined) <= limit:
         return joined
     cut = joined[:limit]
