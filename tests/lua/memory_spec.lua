@@ -61,7 +61,7 @@ describe('memory', function()
     end)
 
     it('stops what can be made again early enough for the rest, whatever the size of the rows', function()
-        for i, row_bytes in ipairs({1000, 16384, 250000, 1000000}) do
+        for i, row_bytes in ipairs({16384, 250000, 1000000}) do
             set_cache()
             local rows = fill(row_bytes, 'cache')
             local details = support.raises('MEMORY_FULL', set_cache)
@@ -92,7 +92,7 @@ describe('memory', function()
     end)
 
     it('lets a cache whose rows are half gone write again, though no slab is free', function()
-        local rows = fill(10000, 'cache')
+        local rows = fill(20000, 'cache')
         support.raises('MEMORY_FULL', set_cache)
         for i = 1, rows, 2 do
             filler:delete{i}
