@@ -351,7 +351,7 @@ describe('every read of customers', function()
         {index = 'customer.id', rows = 1, run = function() return lycosa.customer.get{tenant = 'acme', id = 'c00042'} end},
         {index = 'customer.id', rows = 1, run = function() return find{by = 'id', value = 'c00042'} end},
         {index = 'customer.external_id', rows = 1, run = function() return find{by = 'external_id', value = 'x42'} end},
-        {index = 'customer.email', rows = 5, most = 21, run = function() return find{by = 'email', value = 'U42@x.ru'} end},
+        {index = 'customer.email', rows = 5, run = function() return find{by = 'email', value = 'U42@x.ru'} end},
         {index = 'customer.segment', rows = 20, run = function() return find(copy_with(first_page, {})) end, most = 21},
         {index = 'customer.segment', rows = 20, most = 21, run = function()
             return find(copy_with(first_page, {from = 1600000000, ['until'] = 1800000000, order = 'desc'}))
