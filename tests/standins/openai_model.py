@@ -5,16 +5,18 @@ Streaming only, as the analysis uses it. It records each request's body and whet
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
 
 
 @dataclass(slots=True)
 class Script:
-    """One answer: pieces with a pause before each, then usage; or a status instead; or a break after some pieces."""
+    """One answer: pieces (or what makes them of the prompt) with a pause before each, then usage; or a status instead;
+    or a break after some pieces.
+    """
 
-    pieces: Sequence[str] = ()
+    pieces: Sequence[str] | Callable[[str], Sequence[str]] = ()
     pause: float = 0.0
     usage: tuple[int, int] | None = (100, 20)
     status: int = 200
@@ -106,7 +108,8 @@ class OpenAIModel:
             b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n"
             b"transfer-encoding: chunked\r\n\r\n"
         )
-        for number, piece in enumerate(script.pieces):
+        pieces = script.pieces(call.prompt) if callable(script.pieces) else script.pieces
+        for number, piece in enumerate(pieces):
             if number == script.break_after:
                 # Without the last chunk: the connection broke.
                 return
