@@ -1,5 +1,6 @@
 """`lycosa requests`: the history of what was asked and answered, and its sums."""
 
+import json
 from datetime import datetime
 from typing import Annotated
 
@@ -121,7 +122,7 @@ async def get(
                 "took": span(request.duration_ms),
                 "cached": request.cached,
                 "error": request.error,
-                "answer": request.answer,
+                "answer": _prose(request.answer),
             }
         ),
         "",
@@ -134,6 +135,15 @@ async def get(
             right=["#"],
         ),
     )
+
+
+def _prose(answer: str | None) -> str | None:
+    """Of a report its summary, any other answer as it is; --json shows all."""
+    try:
+        found = json.loads(answer or "")
+    except ValueError:
+        return answer
+    return str(found["summary"]) if isinstance(found, dict) and "summary" in found else answer
 
 
 async def totals(

@@ -68,6 +68,7 @@ async def analyze(
     the events step, source, fact and token stream as they happen, then one report, or one error. Whoever hangs up
     stops the work.
     """
+    await services.prepare()
     events = _Events(
         services.analyses.analyze(
             asking,

@@ -1,7 +1,9 @@
 """The use-cases, one module a domain. Surfaces give them their shape, their docstrings are the public wording."""
 
+import asyncio
 from functools import cached_property
-from typing import TYPE_CHECKING, Self
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from lycosa.procedures import Procedures
 from lycosa.services.customers import CustomerService
@@ -34,12 +36,9 @@ class Services:
 
         return AnalysisService(self._procedures, self._settings)
 
-    @classmethod
-    def build(cls, procedures: Procedures, settings: Settings) -> Self:
-        """All of them, their libraries imported, so that no later call waits for that. No model is loaded."""
-        services = cls(procedures, settings)
-        _ = services.analyses
-        return services
+    async def prepare(self) -> None:
+        """Import what `analyses` imports, in a thread, so that the event loop does not stand still for it."""
+        await asyncio.to_thread(import_module, "lycosa.services.analyses")
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers, the offline model."""
