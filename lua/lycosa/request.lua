@@ -84,14 +84,13 @@ local function add_to_total(row, kind)
     local totals, day = box.space.request_total, math.floor(row[CREATED] / DAY_SECONDS)
     local key = {row[TENANT], kind, day}
     local cached, failed = row[CACHED] and 1 or 0, row[STATUS] == 'failed' and 1 or 0
-    if totals:get(key) == nil then
-        totals:insert{row[TENANT], row[2], kind, day, 1, cached, failed, row[COST], row[TOKENS_IN], row[TOKENS_OUT]}
-        return
-    end
-    totals:update(key, {
+    local updated = totals:update(key, {
         {'+', T_REQUESTS, 1}, {'+', T_CACHED, cached}, {'+', T_FAILED, failed},
         {'+', T_COST, row[COST]}, {'+', T_IN, row[TOKENS_IN]}, {'+', T_OUT, row[TOKENS_OUT]},
     })
+    if updated == nil then
+        totals:insert{row[TENANT], row[2], kind, day, 1, cached, failed, row[COST], row[TOKENS_IN], row[TOKENS_OUT]}
+    end
 end
 
 ---Append a request with its answer, sources and sums. The same id with the same content writes nothing; with other

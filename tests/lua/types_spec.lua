@@ -39,6 +39,22 @@ describe('texts', function()
             accepts(T.text{max = 10}, value)
         end
     end)
+
+    it('are checked to their last byte, long ones too', function()
+        local long = T.text{max = 300000}
+        for _, good in ipairs({('x'):rep(300000), ('я'):rep(150000), ('«ё»\n\t'):rep(9000), ('\194\160'):rep(9000)}) do
+            assert.are.equal(good, accepts(long, good))
+            for _, bad in ipairs({'\0', '\1', '\8', '\11', '\31', '\127', '\194\128', '\194\159'}) do
+                refuses(T.text{max = 300010}, good .. bad, 'control')
+                refuses(T.text{max = 300010}, bad .. good, 'control')
+                refuses(T.text{max = 300010}, good:sub(1, 80) .. bad .. 'x', 'control')
+            end
+            for _, bad in ipairs({'\255', '\208', '\194', '\237\160\128'}) do
+                refuses(T.text{max = 300010}, good .. bad, 'UTF-8')
+            end
+        end
+        refuses(T.name, ('x'):rep(70) .. '\n', 'control')
+    end)
 end)
 
 describe('numbers', function()
