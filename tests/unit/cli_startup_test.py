@@ -217,7 +217,7 @@ FAILURES = [
         "TARANTOOL_FAILED",
         "has some data after eof marker at 121; its log is /data/tarantool.log",
     ),
-    ("", Unavailable, "TARANTOOL_FAILED", "Tarantool ended at its start; its log is"),
+    ("", Unavailable, "TARANTOOL_FAILED", "Tarantool ended at its start with an error; its log is"),
 ]
 
 
