@@ -152,7 +152,7 @@ def test_open_questions() -> None:
 
 TEXTS = (
     "Fir was founded in Oslo in 1900 by two brothers. It makes paper for newspapers and for books. Who knows why?",
-    "Фирма основана в Осло в 1900 году двумя братьями. Она делает бумагу для газет и книг.",
+    "Фирма основана в Осло в 1900 году двумя братьями. Она делает бумагу для газет, журналов и книг.",
     "The chief of finance is called Ann Hansen since last spring. Fir was founded in Oslo in 1900 by the brothers.",
 )
 

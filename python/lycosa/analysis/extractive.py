@@ -21,7 +21,7 @@ __all__ = [
 MAX_FACTS = 6
 MAX_PER_SOURCE = 2
 # Characters of a sentence that can stand alone: shorter ones are headings, longer ones lists.
-_MIN_SENTENCE, _MAX_SENTENCE = 30, 420
+_MIN_SENTENCE, _MAX_SENTENCE = 36, 420
 _SAME = 0.6
 
 

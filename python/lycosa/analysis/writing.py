@@ -242,7 +242,7 @@ async def write_offline(
         _in_words(f" {sentence}", say)
     draft = Draft(" ".join([first, *gate.accepted]), facts, dropped_sentences=gate.dropped)
     if not gate.accepted:
-        rest = f" {english[0].text} [{english[0].source.id}]"
+        rest = "".join(f" {item.text} [{item.source.id}]" for item in english[:2])
         _in_words(rest, say)
         draft.summary += rest
         draft.degraded.append(
