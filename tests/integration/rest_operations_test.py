@@ -127,6 +127,18 @@ def walk(node: Any) -> list[Any]:
     return found
 
 
+def exampled(node: Any, schemas: dict[str, Any]) -> bool:
+    """Whether an example stands somewhere in it, or in a schema that it names."""
+    for inner in walk(node):
+        if isinstance(inner, dict):
+            if {"example", "examples"} & set(inner):
+                return True
+            name = str(inner.get("$ref", "")).rpartition("/")[2]
+            if name and name != "Problem" and exampled(schemas[name], schemas):
+                return True
+    return False
+
+
 async def test_the_description_is_whole(rest: httpx.AsyncClient) -> None:
     described = (await rest.get("/openapi.json")).json()
     operations = [
@@ -135,7 +147,10 @@ async def test_the_description_is_whole(rest: httpx.AsyncClient) -> None:
         for method, operation in methods.items()
     ]
     assert len(operations) >= 18
+    assert len({operation["operationId"] for _, _, operation in operations}) == len(operations)
+    schemas = described["components"]["schemas"]
     for path, method, operation in operations:
+        assert exampled(operation, schemas), (path, method)
         assert len(operation["description"]) > 15, (path, method)
         statuses = set(operation["responses"])
         assert statuses & {"200", "204"}, (path, method)
