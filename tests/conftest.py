@@ -37,6 +37,8 @@ TARANTOOL = os.environ.get("TARANTOOL") or "tarantool"
 class Store:
     """A Tarantool of our own in a directory of its own, reached by a unix socket."""
 
+    script = ROOT / "instance.lua"
+
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
         self.socket = data / "store.sock"
@@ -60,7 +62,7 @@ class Store:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [TARANTOOL, str(ROOT / "instance.lua")],
+                [TARANTOOL, str(self.script)],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
