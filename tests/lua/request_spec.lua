@@ -253,6 +253,22 @@ describe('request.list', function()
         assert.are.equal(0, page.rows[2][14])
     end)
 
+    it('tells the size of every answer exactly', function()
+        local sizes = {0, 1, 31, 32, 255, 256, 10000, 15000, 16000, 16384, 20000, 65535, 65536, 200000, 262144}
+        for i, size in ipairs(sizes) do
+            -- Times with and without a fraction are packed differently.
+            clock.freeze(1800000000 + i * 1.5)
+            lycosa.request.append(ask{
+                id = 'sized-' .. size, answer = ('x'):rep(size), customer_id = i % 2 == 0 and 'c-1' or nil,
+                question = ('?'):rep(i * 200), error = i % 3 == 0 and 'slow' or nil, cost_microusd = 10 ^ (i % 12),
+            })
+        end
+        local rows = lycosa.request.list{tenant = 'acme', from = 1800000000, order = 'asc'}.rows
+        for i, size in ipairs(sizes) do
+            assert.are.same({'sized-' .. size, size}, {rows[i][1], rows[i][14]})
+        end
+    end)
+
     it('answers an empty page for what is not there', function()
         local page = lycosa.request.list{tenant = 'acme', by = 'customer', value = 'nobody'}
         assert.are.equal(0, #page.rows)
