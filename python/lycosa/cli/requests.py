@@ -62,10 +62,9 @@ async def find(
             limit=limit,
         )
     run.output.show(page, _listed(plain(page)["rows"]))
-    if len(page.rows) > 2 and not run.output.json:
-        run.output.note(
-            f"took, oldest to newest as listed: {sparkline([row.duration_ms for row in page.rows])}"
-        )
+    if len(page.rows) > 2:
+        took = [row.duration_ms for row in sorted(page.rows, key=lambda row: row.created_at)]
+        run.output.note(f"took, from the oldest to the newest: {sparkline(took)}")
     note_page(run, len(page.rows), page.next, page.previous)
 
 

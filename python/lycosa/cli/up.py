@@ -26,7 +26,7 @@ from lycosa.telemetry import configure_logging
 SAMPLE_CUSTOMER = "S-015"
 _SAMPLE_LANGUAGE = "en"
 
-_STILL_STARTING_SECONDS = 5.0
+_STILL_STARTING_SECONDS = 3.0
 _INDEX_SECONDS = 5.0
 
 
