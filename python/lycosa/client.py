@@ -184,33 +184,43 @@ class Client:
             )
 
     async def call(
-        self, name: str, args: dict[str, Any], timeout: float | None = None, *, idempotent: bool = True
+        self,
+        name: str,
+        args: dict[str, Any],
+        timeout: float | None = None,
+        *,
+        idempotent: bool = True,
+        packed: bool = False,
     ) -> Any:
         """Call a procedure with one map of arguments and give back its answer.
+
+        `packed` asks for the rows of a page as one string of MessagePack, where the contract offers it.
 
         `timeout` is the deadline in seconds. A lost connection is retried within the deadline when the procedure is
         idempotent or the call had not been sent. Raises a class of `lycosa.errors`.
         """
         connection = self._connection
         if connection is None or not connection.is_connected:
-            return await self._call_patiently(name, args, timeout, idempotent)
+            return await self._call_patiently(name, args, timeout, idempotent, packed)
         try:
             if timeout is None:
-                response = await connection.call(name, [args, time.time() + self._skew + self._timeout])
+                response = await connection.call(
+                    name, [args, time.time() + self._skew + self._timeout, packed]
+                )
             else:
                 deadline = time.time() + self._skew + timeout
-                response = await connection.call(name, [args, deadline], timeout=timeout)
+                response = await connection.call(name, [args, deadline, packed], timeout=timeout)
         except _LOST as problem:
             if idempotent:
                 self.retries += 1
-                return await self._call_patiently(name, args, timeout, idempotent)
+                return await self._call_patiently(name, args, timeout, idempotent, packed)
             raise self._lost(name) from problem
         except Exception as problem:
             raise self._translate(problem, name) from problem
         return response.body[0] if response.body else None
 
     async def _call_patiently(
-        self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool
+        self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool, packed: bool
     ) -> Any:
         """The slow path: wait for the connection and try again until the deadline."""
         if self._closed:
@@ -226,7 +236,9 @@ class Client:
             if connection is None or not connection.is_connected or left <= 0:
                 raise self._last_problem or self._lost(name)
             try:
-                response = await connection.call(name, [args, time.time() + self._skew + left], timeout=left)
+                response = await connection.call(
+                    name, [args, time.time() + self._skew + left, packed], timeout=left
+                )
                 return response.body[0] if response.body else None
             except _LOST as problem:
                 if not idempotent:

@@ -7,6 +7,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, Required, TypedDict
 
+from ormsgpack import unpackb
+
 from lycosa.client import Client
 from lycosa.errors import Conflict, Denied, Exhausted, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.settings import Settings
@@ -822,7 +824,8 @@ class Procedures:
             args["cursor"] = cursor
         if limit is not None:
             args["limit"] = limit
-        answer = await self._call("lycosa.customer.find", args, timeout)
+        answer = await self._call("lycosa.customer.find", args, timeout, packed=True)
+        answer["rows"] = unpackb(answer["rows"])
         return _customerpage(answer)
 
     async def customer_get(self, *, tenant: str, id: str, timeout: float | None = None) -> Customer:
@@ -923,7 +926,8 @@ class Procedures:
             args["cursor"] = cursor
         if limit is not None:
             args["limit"] = limit
-        answer = await self._call("lycosa.document.list", args, timeout)
+        answer = await self._call("lycosa.document.list", args, timeout, packed=True)
+        answer["rows"] = unpackb(answer["rows"])
         return _documentpage(answer)
 
     async def document_put(
@@ -1089,7 +1093,8 @@ class Procedures:
             args["cursor"] = cursor
         if limit is not None:
             args["limit"] = limit
-        answer = await self._call("lycosa.request.list", args, timeout)
+        answer = await self._call("lycosa.request.list", args, timeout, packed=True)
+        answer["rows"] = unpackb(answer["rows"])
         return _requestpage(answer)
 
     async def request_totals(

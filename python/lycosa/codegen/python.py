@@ -27,6 +27,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, Required, TypedDict
 
+from ormsgpack import unpackb
+
 from lycosa.client import Client
 from lycosa.errors import Conflict, Denied, Exhausted, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.settings import Settings
@@ -189,11 +191,14 @@ def _method(procedure: Type) -> str:
     for arg in optional:
         lines.append(f"        if {_field_name(arg['name'])} is not None:")
         lines.append(f'            args["{arg["name"]}"] = {_field_name(arg["name"])}')
-    idempotent = "" if procedure["idempotent"] else ", idempotent=False"
-    lines.append(f'        answer = await self._call("lycosa.{name}", args, timeout{idempotent})')
+    options = "" if procedure["idempotent"] else ", idempotent=False"
+    options += ", packed=True" if procedure.get("packs") else ""
+    lines.append(f'        answer = await self._call("lycosa.{name}", args, timeout{options})')
     if procedure["returns"]["kind"] == "none":
         lines[-1] = lines[-1].replace("answer = ", "")
         return "\n".join(lines)
+    if procedure.get("packs"):
+        lines.append(f'        answer["{procedure["packs"]}"] = unpackb(answer["{procedure["packs"]}"])')
     answer = decode(procedure["returns"], "answer")
     if answer == "answer":
         lines.append(f"        result: {returns} = answer")
