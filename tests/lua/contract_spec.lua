@@ -21,7 +21,7 @@ end
 local function load(changes)
     local root = {}
     local descriptions = contract.load({declare(changes)}, root)
-    return run, descriptions[1]
+    return root.spec.run, descriptions[1]
 end
 
 local function insert()
@@ -193,7 +193,7 @@ describe('declarations', function()
 
     it('pack the rows of an answer for the caller that asks, and for no other', function()
         local run = load{
-            returns = T.record('Page', {{'rows', T.list(T.integer(), {max = 3})}}), packs = 'rows',
+            returns = T.record('Page', {{'rows', T.list(T.integer(), {max = 3})}}), packs = 'rows', args = {},
             run = function() return {rows = {1, 2}} end,
         }
         assert.are.same({rows = {1, 2}}, run{})
