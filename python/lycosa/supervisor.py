@@ -112,9 +112,11 @@ class Store:
         """Standard output is only for being ready; whatever else is printed there goes to the log too."""
         with self.log.open("ab", buffering=0) as log:
             while chunk := await output.read(65536):
-                log.write(chunk)
                 if _READY in chunk:
                     ready.set()
+                # A full disk costs these lines, not the pair: the pipe is read on.
+                with contextlib.suppress(OSError):
+                    log.write(chunk)
 
     def _written_since(self, offset: int) -> str:
         with self.log.open("rb") as log:
