@@ -152,17 +152,16 @@ class Client:
         try:
             await connection.connect()
             await self._handshake(connection)
-        except (OSError, AssertionError, TimeoutError, TarantoolNotConnectedError) as problem:
-            raise Unavailable(
-                f"the store at {self._address()} is not there ({problem}); start it with `lycosa up`",
-                code="NOT_CONNECTED",
-                retry_after=1.0,
-            ) from problem
-        except TarantoolDatabaseError as problem:
-            await connection.disconnect()
-            raise self._translate(problem, "connecting") from problem
-        except LycosaError:
-            await connection.disconnect()
+        except BaseException as problem:
+            connection.close()
+            if isinstance(problem, TarantoolDatabaseError):
+                raise self._translate(problem, "connecting") from problem
+            if isinstance(problem, (OSError, AssertionError, TimeoutError, TarantoolNotConnectedError)):
+                raise Unavailable(
+                    f"the store at {self._address()} is not there ({problem}); start it with `lycosa up`",
+                    code="NOT_CONNECTED",
+                    retry_after=1.0,
+                ) from problem
             raise
         return connection
 
@@ -202,18 +201,17 @@ class Client:
         connection = self._connection
         if connection is None or not connection.is_connected:
             return await self._call_patiently(name, args, timeout, idempotent, packed)
+        deadline = time.time() + self._skew + (self._timeout if timeout is None else timeout)
         try:
             if timeout is None:
-                response = await connection.call(
-                    name, [args, time.time() + self._skew + self._timeout, packed]
-                )
+                response = await connection.call(name, [args, deadline, packed])
             else:
-                deadline = time.time() + self._skew + timeout
                 response = await connection.call(name, [args, deadline, packed], timeout=timeout)
         except _LOST as problem:
             if idempotent:
                 self.retries += 1
-                return await self._call_patiently(name, args, timeout, idempotent, packed)
+                left = deadline - self._skew - time.time()
+                return await self._call_patiently(name, args, left, idempotent, packed)
             raise self._lost(name) from problem
         except Exception as problem:
             raise self._translate(problem, name) from problem

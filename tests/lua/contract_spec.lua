@@ -191,6 +191,11 @@ describe('declarations', function()
         assert.has_error(function() contract.load({declare(), declare()}, {}) end)
     end)
 
+    it('refuse a deadline that is no number', function()
+        local details = support.raises('INVALID_ARGUMENT', lycosa.system.health, {}, 'soon')
+        assert.are.equal('#2', details.argument)
+    end)
+
     it('pack the rows of an answer for the caller that asks, and for no other', function()
         local run = load{
             returns = T.record('Page', {{'rows', T.list(T.integer(), {max = 3})}}), packs = 'rows', args = {},

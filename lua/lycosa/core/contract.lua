@@ -53,7 +53,8 @@ local function translate(name, raised)
             return errors.text('READ_ONLY', {})
         elseif raised.type == 'OutOfMemory' or raised.code == box.error.MEMORY_ISSUE then
             return errors.text('MEMORY_FULL', {used = 100, space = name, limit = 100, retry_after = 5})
-        elseif raised.code == box.error.WAL_IO then
+        elseif raised.code == box.error.WAL_IO or raised.code == (box.error.CASCADE_ROLLBACK or -1) then
+            -- From 2.10 on, transactions that waited behind a failed write carry a code of their own.
             return errors.text('COMMIT_FAILED', {problem = tostring(raised), retry_after = 1})
         end
     end
@@ -123,7 +124,9 @@ local function procedure(declaration)
     local figures = metrics.procedure(name)
     local monotonic, wall, is_in_txn = clock.monotonic, clock.wall, box.is_in_txn
     local function work(args, deadline, joined, packed)
-        if deadline ~= nil and wall() > deadline then
+        if deadline ~= nil and type(deadline) ~= 'number' then
+            errors.raise('INVALID_ARGUMENT', {argument = '#2', problem = 'is not a deadline in unix seconds'})
+        elseif deadline ~= nil and wall() > deadline then
             local late = math.floor((wall() - deadline) * 1000 + 0.5) / 1000
             errors.raise('DEADLINE_EXCEEDED', {procedure = name, late = late, retry_after = 0.1})
         end
