@@ -27,7 +27,7 @@ Serve = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 # Both must be down within 5 s. The server finishes what is in flight within 4 s by itself, the store needs
 # milliseconds: one that takes longer does not listen.
 _SERVER_STOP_SECONDS = 4.2
-_BOTH_STOP_SECONDS = 4.6
+_BOTH_STOP_SECONDS = 4.2
 _STORE_STOP_SECONDS = 2.5
 
 # A store that dies more often than this is not helped by starting it again.
