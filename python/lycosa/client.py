@@ -34,6 +34,15 @@ _CONTRACT = "lycosa.system.contract"
 _DESCRIBE = "lycosa.system.describe"
 
 
+def _taken(response: asynctnt.Response) -> Any:
+    """The answer, taken out of its response.
+
+    asynctnt leaves each response in a reference cycle, so what stays in it lives until the collector comes by: pages of
+    rows then fill the young generations, which costs a third of a call.
+    """
+    return response.body.pop() if response.body else None
+
+
 class Client:
     """A connection that comes back by itself.
 
@@ -215,7 +224,7 @@ class Client:
             raise self._lost(name) from problem
         except Exception as problem:
             raise self._translate(problem, name) from problem
-        return response.body[0] if response.body else None
+        return _taken(response)
 
     async def _call_patiently(
         self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool, packed: bool
@@ -237,7 +246,7 @@ class Client:
                 response = await connection.call(
                     name, [args, time.time() + self._skew + left, packed], timeout=left
                 )
-                return response.body[0] if response.body else None
+                return _taken(response)
             except _LOST as problem:
                 if not idempotent:
                     raise self._lost(name) from problem
