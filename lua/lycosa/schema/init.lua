@@ -18,6 +18,8 @@ schema.MIGRATIONS = {
     '0002_request',
     '0003_cache',
     '0004_document',
+    '0005_quota',
+    '0006_cache',
 }
 
 local function load_migration(module)
