@@ -173,7 +173,7 @@ class CacheEntry(NamedTuple):
     tenant: str
     bucket_id: int
     key: str
-    value: bytes | str
+    value: bytes
     media_type: str
     created_at: float
     expires_at: float
@@ -184,6 +184,7 @@ class CacheEntry(NamedTuple):
 
 
 def _cacheentry(value: Any) -> CacheEntry:
+    value[3] = _bytes(value[3])
     return _new(CacheEntry, value if len(value) == 11 else value[:11])
 
 
@@ -763,6 +764,22 @@ class Procedures:
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
         """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
+        self._cache_get = (
+            Coalescer(
+                client.call,
+                one="lycosa.cache.get",
+                many="lycosa.cache.get_many",
+                shared=(
+                    "tenant",
+                    "stale",
+                ),
+                key="key",
+                keys="keys",
+                limit=100,
+            )
+            if coalesce
+            else None
+        )
 
     async def cache_delete(
         self, *, tenant: str, keys: Sequence[str], timeout: float | None = None
@@ -796,10 +813,20 @@ class Procedures:
         key: as given to cache.set
         stale: whether an entry in its stale period is taken; its expires_at tells that it is stale
         """
-        args: dict[str, Any] = {"tenant": tenant, "key": key}
-        if stale is not None:
-            args["stale"] = stale
-        answer = await self._call("lycosa.cache.get", args, timeout)
+        if self._cache_get is not None:
+            answer = await self._cache_get.ask(
+                (
+                    tenant,
+                    stale,
+                ),
+                key,
+                timeout,
+            )
+        else:
+            args: dict[str, Any] = {"tenant": tenant, "key": key}
+            if stale is not None:
+                args["stale"] = stale
+            answer = await self._call("lycosa.cache.get", args, timeout)
         return None if answer is None else _cacheentry(answer)
 
     async def cache_get_many(

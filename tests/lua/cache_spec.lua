@@ -127,8 +127,8 @@ describe('cache', function()
         local nobody = lycosa.cache.figures{tenant = 'nobody'}
         assert.are.equal(lycosa.cache.figures{}.budget / 2, nobody.budget)
         nobody.budget = nil
-        for name, number in pairs(nobody) do
-            assert.are.equal(0, number, name)
+        for name, counted in pairs(nobody) do
+            assert.are.equal(0, counted, name)
         end
     end)
 
