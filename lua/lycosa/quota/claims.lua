@@ -1,0 +1,113 @@
+-- Claims on limits, decided all or nothing.
+
+local clock = require('lycosa.core.clock')
+local errors = require('lycosa.core.errors')
+local metrics = require('lycosa.core.metrics')
+local fields = require('lycosa.quota.fields')
+local standing = require('lycosa.quota.standing')
+
+local claims = {}
+
+local SHADOW = fields.SHADOW
+
+---A limit's row. Raises QUOTA_UNKNOWN.
+---@param tenant string
+---@param quota string
+---@return box.tuple of `quota_limit`
+function claims.limit(tenant, quota)
+    local row = box.space.quota_limit:get{tenant, quota}
+    if row == nil then
+        errors.raise('QUOTA_UNKNOWN', {quota = quota})
+    end
+    return row
+end
+
+local function refuse_argument(position, problem)
+    errors.raise('INVALID_ARGUMENT', {argument = ('claims[%d].quota'):format(position), problem = problem})
+end
+
+-- Where the limit of every claim stands, in their order.
+local function look(tenant, wanted, held, now)
+    local standings, seen = {}, {}
+    for i = 1, #wanted do
+        local quota = wanted[i].quota
+        if seen[quota] then
+            refuse_argument(i, 'is claimed twice')
+        end
+        seen[quota] = true
+        local s = standing.at(claims.limit(tenant, quota), now)
+        if s.kind == fields.SLOTS and not held then
+            refuse_argument(i, 'counts slots, which are held for a time: reserve them')
+        elseif s.used + s.reserved + s.unknown + wanted[i].amount > fields.MOST then
+            refuse_argument(i, 'has counted more than can be counted exactly: reset it')
+        end
+        standings[i] = s
+    end
+    return standings
+end
+
+-- Refuse with the claim that has to wait longest, so that whoever waits so long is not refused by another one then.
+local function refuse(wanted, standings, now)
+    local worst, longest
+    for i = 1, #wanted do
+        local s, amount = standings[i], wanted[i].amount
+        if amount > s.left and not s.row[SHADOW] then
+            local seconds = standing.wait(s, amount, now)
+            if worst == nil or longest ~= nil and (seconds == nil or seconds > longest) then
+                worst, longest = i, seconds
+            end
+        end
+    end
+    local s = standings[worst]
+    metrics.count('quota.refused')
+    errors.raise('QUOTA_EXCEEDED', {
+        quota = wanted[worst].quota, left = math.max(0, s.left), limit = s.limit, amount = wanted[worst].amount,
+        retry_after = longest,
+    })
+end
+
+---Count every claim, or none and raise QUOTA_EXCEEDED. A limit in shadow mode refuses nothing: a claim beyond it is
+---marked and counted all the same, but for rates, whose bucket would never recover.
+---@param tenant string
+---@param wanted {quota: string, amount: number}[]
+---@param held boolean whether a reservation will hold them
+---@return lycosa.QuotaStanding[] after it
+function claims.admit(tenant, wanted, held)
+    local now = clock.now()
+    local standings = look(tenant, wanted, held, now)
+    for i = 1, #wanted do
+        if wanted[i].amount > standings[i].left and not standings[i].row[SHADOW] then
+            refuse(wanted, standings, now)
+        end
+    end
+    for i = 1, #wanted do
+        local s, amount = standings[i], wanted[i].amount
+        local beyond = amount > s.left
+        if beyond then
+            s.shadowed = s.shadowed + 1
+            metrics.count('quota.shadowed')
+        end
+        if not beyond or s.kind ~= fields.RATE then
+            standing.charge(s, amount, held)
+        end
+        standing.save(s)
+    end
+    return standings
+end
+
+---Take units from every named limit, all or nothing.
+---@param args {tenant: string, claims: {quota: string, amount: number}[]}
+---@return table[] a QuotaState for every claim, in their order
+function claims.take(args)
+    local wanted = args.claims
+    local states = claims.admit(args.tenant, wanted, false)
+    for i = 1, #wanted do
+        local s = states[i]
+        states[i] = {
+            wanted[i].quota, math.max(0, s.left), s.limit, standing.is_near(s), standing.reset_at(s) or box.NULL,
+        }
+    end
+    return states
+end
+
+return claims

@@ -1,0 +1,164 @@
+-- Where a limit stands at a moment: what is left of it, whatever has not been moved yet.
+--
+-- A stored row is as the last write left it. Since then a window may have ended, units may have flowed off and leases
+-- may have lapsed. `at` works all of that out without writing, so every decision and every report is right at once;
+-- `save` writes back what a decision changed.
+--
+-- The rules, by kind. rate: `used` counts units since the anchor `since`. slots: `reserved` counts what is held; a
+-- lapsed lease holds nothing. window: `used`, `reserved` and `unknown` count alike; a reservation belongs to every
+-- window it was open in, so a new window begins with what is still open, and `unknown` means a lease that ended in
+-- this one, after `since`.
+
+local fields = require('lycosa.quota.fields')
+local gcra = require('lycosa.quota.gcra')
+local holds = require('lycosa.quota.holds')
+local windows = require('lycosa.quota.windows')
+
+local standing = {}
+
+local TENANT, QUOTA, KIND, AMOUNT, PERIOD, BURST = 1, 3, 4, 5, 9, 10
+local USED, RESERVED, UNKNOWN, SINCE, ENDS, NEAR, SHADOWED = 16, 17, 18, 19, 20, 21, 22
+local RATE, PERIODIC = fields.RATE, fields.PERIODIC
+local MOST, NEVER = fields.MOST, fields.NEVER
+local ceil, max, min = math.ceil, math.max, math.min
+
+-- A slot may come back at any moment, long before the lease that holds it ends.
+local SLOT_RETRY_SECONDS = 1
+-- Twice what a moment of our days is rounded by as a number, so that a wait is never too short.
+local ROUNDING = 5e-7
+
+---@class lycosa.QuotaStanding
+---@field row box.tuple
+---@field kind string
+---@field limit number the most: the amount, the burst of a rate
+---@field used number to be stored
+---@field reserved number to be stored; lapsed leases that the step has not moved included
+---@field unknown number to be stored
+---@field since number
+---@field ends number
+---@field near number
+---@field shadowed number
+---@field lapsed number of `reserved`: leases that have ended
+---@field counted number of `lapsed`: those that ended in this window
+---@field taken number what counts against the limit now
+---@field left number whole units; negative when more was taken than there is
+
+---The stored counters, brought to `now`; without a look at leases: for changes that need no decision.
+---@param row box.tuple of `quota_limit`
+---@param now number
+---@return lycosa.QuotaStanding
+function standing.counters(row, now)
+    local kind = row[KIND]
+    local s = {
+        row = row, kind = kind, limit = tonumber(row[AMOUNT]),
+        used = tonumber(row[USED]), reserved = tonumber(row[RESERVED]), unknown = tonumber(row[UNKNOWN]),
+        since = row[SINCE], ends = row[ENDS], near = row[NEAR], shadowed = row[SHADOWED], lapsed = 0, counted = 0,
+        taken = 0, left = 0,
+    }
+    if kind == RATE then
+        s.used, s.since, s.taken = gcra.flow(s.used, s.since, s.limit, row[PERIOD], now)
+        s.limit = tonumber(row[BURST])
+    elseif kind == PERIODIC and now >= s.ends then
+        s.since, s.ends = windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], now)
+        s.used, s.unknown = 0, 0
+    end
+    return s
+end
+
+---A limit at a moment, in full.
+---@param row box.tuple of `quota_limit`
+---@param now number
+---@return lycosa.QuotaStanding
+function standing.at(row, now)
+    local s = standing.counters(row, now)
+    if s.kind == RATE then
+        s.left = gcra.left(s.taken, s.limit)
+        return s
+    end
+    if s.reserved > 0 then
+        s.lapsed, s.counted = holds.lapsed(row[TENANT], row[QUOTA], now, s.since)
+    end
+    s.taken = s.used + s.reserved - s.lapsed
+    if s.kind == PERIODIC then
+        s.taken = s.taken + s.counted + s.unknown
+    end
+    s.left = s.limit - s.taken
+    return s
+end
+
+---Whether 80 % are taken.
+---@param s lycosa.QuotaStanding
+---@return boolean
+function standing.is_near(s)
+    return s.taken * 5 >= s.limit * 4
+end
+
+---Count a claim that was let through.
+---@param s lycosa.QuotaStanding
+---@param amount number
+---@param held boolean whether a reservation holds it
+function standing.charge(s, amount, held)
+    if s.kind == RATE or not held then
+        s.used = min(MOST, s.used + amount)
+    else
+        s.reserved = s.reserved + amount
+    end
+    s.taken, s.left = s.taken + amount, s.left - amount
+    if standing.is_near(s) then
+        s.near = s.near + 1
+    end
+end
+
+---Seconds until `amount` units may be there again; nil when waiting does not help. At least a millisecond.
+---@param s lycosa.QuotaStanding
+---@param amount number
+---@param now number
+---@return number?
+function standing.wait(s, amount, now)
+    local row = s.row
+    local seconds
+    if amount > s.limit then
+        return nil
+    elseif s.kind == RATE then
+        seconds = ROUNDING + gcra.wait(s.used, s.since, tonumber(row[AMOUNT]), row[PERIOD], s.limit, amount, now)
+    elseif s.kind == PERIODIC then
+        if s.ends == NEVER then
+            return nil
+        end
+        seconds = s.ends - now
+    else
+        local lapse = holds.next_lapse(row[TENANT], row[QUOTA], now)
+        seconds = min(SLOT_RETRY_SECONDS, lapse and lapse - now or SLOT_RETRY_SECONDS)
+    end
+    return max(1, ceil(seconds * 1000)) / 1000
+end
+
+---When a rate is whole again or the window ends; nil where time alone changes nothing.
+---@param s lycosa.QuotaStanding
+---@return number? unix seconds
+function standing.reset_at(s)
+    if s.kind == RATE then
+        return s.used > 0 and s.since + s.used * s.row[PERIOD] / tonumber(s.row[AMOUNT]) or nil
+    elseif s.kind == PERIODIC and s.ends ~= NEVER then
+        return s.ends
+    end
+end
+
+-- Made once: an update builds no tables of its own. No update yields between filling and use.
+local key = {'', ''}
+local ops = {
+    {'=', USED, 0}, {'=', RESERVED, 0}, {'=', UNKNOWN, 0}, {'=', SINCE, 0}, {'=', ENDS, 0}, {'=', NEAR, 0},
+    {'=', SHADOWED, 0},
+}
+
+---Write the counters back.
+---@param s lycosa.QuotaStanding
+---@return box.tuple
+function standing.save(s)
+    key[1], key[2] = s.row[TENANT], s.row[QUOTA]
+    ops[1][3], ops[2][3], ops[3][3] = s.used, s.reserved, s.unknown
+    ops[4][3], ops[5][3], ops[6][3], ops[7][3] = s.since, s.ends, s.near, s.shadowed
+    return box.space.quota_limit:update(key, ops)
+end
+
+return standing
