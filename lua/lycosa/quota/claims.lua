@@ -8,16 +8,15 @@ local standing = require('lycosa.quota.standing')
 
 local claims = {}
 
-local SHADOW = fields.SHADOW
+local SHADOW, SHADOWED = fields.SHADOW, fields.SHADOWED
 
 ---A limit's row. Raises QUOTA_UNKNOWN.
----@param tenant string
----@param quota string
+---@param key string[] tenant and quota
 ---@return box.tuple of `quota_limit`
-function claims.limit(tenant, quota)
-    local row = box.space.quota_limit:get{tenant, quota}
+function claims.limit(key)
+    local row = box.space.quota_limit:get(key)
     if row == nil then
-        errors.raise('QUOTA_UNKNOWN', {quota = quota})
+        errors.raise('QUOTA_UNKNOWN', {quota = key[2]})
     end
     return row
 end
@@ -35,7 +34,8 @@ local function look(tenant, wanted, held, now)
             refuse_argument(i, 'is claimed twice')
         end
         seen[quota] = true
-        local s = standing.at(claims.limit(tenant, quota), now)
+        local key = {tenant, quota}
+        local s = standing.at(claims.limit(key), now, key)
         if s.kind == fields.SLOTS and not held then
             refuse_argument(i, 'counts slots, which are held for a time: reserve them')
         elseif s.used + s.reserved + s.unknown + wanted[i].amount > fields.MOST then
@@ -84,13 +84,13 @@ function claims.admit(tenant, wanted, held)
         local s, amount = standings[i], wanted[i].amount
         local beyond = amount > s.left
         if beyond then
-            s.shadowed = s.shadowed + 1
+            s.shadowed, s.marked = s.row[SHADOWED] + 1, true
             metrics.count('quota.shadowed')
         end
         if not beyond or s.kind ~= fields.RATE then
             standing.charge(s, amount, held)
         end
-        standing.save(s)
+        standing.save_charge(s, held)
     end
     return standings
 end

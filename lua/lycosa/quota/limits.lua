@@ -100,7 +100,7 @@ end
 
 -- Carry the counters of a stored limit over into its new definition.
 local function keep_counters(row, stored, now)
-    local s = standing.counters(stored, now)
+    local s = standing.counters(stored, now, {row[fields.TENANT], row[fields.QUOTA]})
     if s.kind == RATE and (row[fields.AMOUNT] ~= tonumber(stored[fields.AMOUNT])
             or row[fields.PERIOD] ~= stored[fields.PERIOD]) then
         s.used, s.since = gcra.convert(s.taken, s.since, now)
@@ -110,7 +110,8 @@ local function keep_counters(row, stored, now)
     end
     row[fields.CREATED] = stored[fields.CREATED]
     row[fields.USED], row[fields.RESERVED], row[fields.UNKNOWN] = s.used, s.reserved, s.unknown
-    row[fields.SINCE], row[fields.ENDS], row[fields.NEAR], row[fields.SHADOWED] = s.since, s.ends, s.near, s.shadowed
+    row[fields.SINCE], row[fields.ENDS] = s.since, s.ends
+    row[fields.NEAR], row[fields.SHADOWED] = stored[fields.NEAR], stored[fields.SHADOWED]
 end
 
 ---Define a limit or change it; a change keeps its counters. Raises QUOTA_KIND_FIXED when kind or scale would change.
@@ -165,8 +166,9 @@ end
 ---@param args {tenant: string, quota: string}
 ---@return box.tuple the stored limit
 function limits.reset(args)
-    local row, now = claims.limit(args.tenant, args.quota), clock.now()
-    local s = standing.counters(row, now)
+    local key, now = {args.tenant, args.quota}, clock.now()
+    local row = claims.limit(key)
+    local s = standing.counters(row, now, key)
     s.used, s.unknown, s.near, s.shadowed, s.since = 0, 0, 0, 0, now
     if s.kind == PERIODIC then
         s.ends = select(2, windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], now))

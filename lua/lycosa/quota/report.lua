@@ -12,7 +12,7 @@ local max, ceil = math.max, math.ceil
 
 -- One limit's figures, by kind: used + reserved + unknown is what counts against it.
 local function figures(row, now)
-    local s = standing.at(row, now)
+    local s = standing.at(row, now, {row[fields.TENANT], row[fields.QUOTA]})
     local used, reserved, unknown = s.used, s.reserved - s.lapsed, s.unknown + s.counted
     if s.kind == fields.RATE then
         used = ceil(s.taken)
@@ -22,8 +22,8 @@ local function figures(row, now)
     return {
         quota = row[fields.QUOTA], kind = s.kind, limit = s.limit, unit = row[fields.UNIT], scale = row[fields.SCALE],
         shadow = row[fields.SHADOW], window = row[fields.WINDOW], used = used, reserved = reserved, unknown = unknown,
-        left = max(0, s.left), over = max(0, -s.left), near = standing.is_near(s), near_count = s.near,
-        shadowed = s.shadowed, since = s.since, reset = standing.reset_at(s) or box.NULL,
+        left = max(0, s.left), over = max(0, -s.left), near = standing.is_near(s), near_count = row[fields.NEAR],
+        shadowed = row[fields.SHADOWED], since = s.since, reset = standing.reset_at(s) or box.NULL,
     }
 end
 
@@ -34,7 +34,7 @@ function report.run(args)
     local now, rows, next_text, previous_text = clock.now(), {}, nil, nil
     if args.quotas ~= nil then
         for i, quota in ipairs(args.quotas) do
-            rows[i] = claims.limit(args.tenant, quota)
+            rows[i] = claims.limit{args.tenant, quota}
         end
     else
         rows, next_text, previous_text = limits.page(args.tenant, args.cursor, args.limit)

@@ -67,11 +67,12 @@ end
 
 -- The limit that a claim was made on, brought to `now`; nil when it is gone or another one has its name.
 local function limit_of(tenant, claim, now)
-    local row = box.space.quota_limit:get{tenant, claim[C_QUOTA]}
+    local key = {tenant, claim[C_QUOTA]}
+    local row = box.space.quota_limit:get(key)
     if row == nil or row[fields.KIND] ~= claim[C_KIND] then
         return nil
     end
-    return standing.counters(row, now)
+    return standing.counters(row, now, key)
 end
 
 -- Write down that a lease has ended.
