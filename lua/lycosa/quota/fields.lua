@@ -7,7 +7,7 @@ fields.TENANT, fields.QUOTA, fields.KIND, fields.AMOUNT, fields.UNIT, fields.SCA
 fields.PERIOD, fields.BURST, fields.WINDOW, fields.TIME_ZONE, fields.OFFSETS = 9, 10, 11, 12, 13
 fields.CREATED, fields.UPDATED = 14, 15
 fields.USED, fields.RESERVED, fields.UNKNOWN, fields.SINCE, fields.ENDS = 16, 17, 18, 19, 20
-fields.NEAR, fields.SHADOWED = 21, 22
+fields.NEAR, fields.SHADOWED, fields.GENERATION = 21, 22, 23
 
 -- The kinds of a limit.
 fields.RATE, fields.PERIODIC, fields.SLOTS = 'rate', 'window', 'slots'

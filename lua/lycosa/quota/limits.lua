@@ -1,5 +1,6 @@
 -- Defining, listing, resetting and removing limits.
 
+local digest = require('digest')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local cursor = require('lycosa.core.cursor')
@@ -71,6 +72,15 @@ local function offsets_of(args)
     return offsets
 end
 
+-- No two limits of one name share a generation, whatever the clock says: 40 random bits and a count.
+local function first_generation()
+    local generation = 0
+    for byte in digest.urandom(5):gmatch('.') do
+        generation = generation * 256 + byte:byte()
+    end
+    return generation
+end
+
 local function new_row(args, now)
     local offsets, ends = nil, fields.NEVER
     if args.kind == PERIODIC then
@@ -81,7 +91,7 @@ local function new_row(args, now)
         args.tenant, bucket.of(args.tenant), args.quota, args.kind, args.amount, args.unit, args.scale, args.shadow,
         or_null(args.period), args.kind == RATE and (args.burst or args.amount) or box.NULL, or_null(args.window),
         args.kind == PERIODIC and (args.time_zone or 'UTC') or box.NULL, or_null(offsets), now, now,
-        0, 0, 0, now, ends, 0, 0,
+        0, 0, 0, now, ends, 0, 0, first_generation(),
     }
 end
 
@@ -111,6 +121,7 @@ local function keep_counters(row, stored, now)
     row[fields.CREATED] = stored[fields.CREATED]
     row[fields.USED], row[fields.RESERVED], row[fields.UNKNOWN] = s.used, s.reserved, s.unknown
     row[fields.SINCE], row[fields.ENDS] = s.since, s.ends
+    row[fields.GENERATION] = s.generation or stored[fields.GENERATION]
     row[fields.NEAR], row[fields.SHADOWED] = stored[fields.NEAR], stored[fields.SHADOWED]
 end
 
@@ -170,6 +181,7 @@ function limits.reset(args)
     local row = claims.limit(key)
     local s = standing.counters(row, now, key)
     s.used, s.unknown, s.near, s.shadowed, s.since = 0, 0, 0, 0, now
+    s.generation = row[fields.GENERATION] + 1
     if s.kind == PERIODIC then
         s.ends = select(2, windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], now))
     end

@@ -26,8 +26,8 @@ local reservations = {}
 
 -- Fields of `quota_reservation`.
 local TENANT, ID, STATE, CREATED, LAPSES, CLOSED, CLAIMS, DUE = 1, 3, 4, 5, 6, 7, 8, 9
--- Of one of its claims.
-local C_QUOTA, C_KIND, C_AMOUNT, C_SETTLED = 1, 2, 3, 4
+-- Of one of its claims. The generation is that of the limit in which the claim became unknown, null while it is not.
+local C_QUOTA, C_KIND, C_AMOUNT, C_SETTLED, C_GENERATION = 1, 2, 3, 4, 5
 
 local RATE, PERIODIC, SLOTS = fields.RATE, fields.PERIODIC, fields.SLOTS
 local max, min = math.max, math.min
@@ -87,6 +87,7 @@ local function lapse(row, now)
             s.reserved = max(0, s.reserved - amount)
             if s.kind == PERIODIC and lapses_at > s.since then
                 s.unknown = s.unknown + amount
+                list[i][C_GENERATION] = s.generation or s.row[fields.GENERATION]
             end
             standing.save(s)
         end
@@ -95,7 +96,9 @@ local function lapse(row, now)
     metrics.count('quota.' .. state)
     -- Unknown waits for somebody to say what became of it; lapsed is of no more use to anybody.
     local due = state == 'unknown' and fields.NEVER or lapses_at + KEEP_SECONDS
-    return box.space.quota_reservation:update({tenant, row[ID]}, {{'=', STATE, state}, {'=', DUE, due}})
+    return box.space.quota_reservation:update({tenant, row[ID]}, {
+        {'=', STATE, state}, {'=', CLAIMS, list}, {'=', DUE, due},
+    })
 end
 
 ---Write down that a reservation's lease has ended: it has.
@@ -143,7 +146,7 @@ function reservations.reserve(args)
     local lapses_at, list = now + args.lease, {}
     for i = 1, #wanted do
         local kind = standings[i].kind
-        list[i] = {wanted[i].quota, kind, wanted[i].amount, box.NULL}
+        list[i] = {wanted[i].quota, kind, wanted[i].amount, box.NULL, box.NULL}
         if kind ~= RATE then
             holds.add(tenant, wanted[i].quota, lapses_at, id, wanted[i].amount)
         end
@@ -210,7 +213,7 @@ local function close_claim(row, claim, spent, now)
         if s.kind == PERIODIC then
             s.used = min(fields.MOST, s.used + spent)
         end
-    elseif s.kind == PERIODIC and row[LAPSES] > s.since then
+    elseif s.kind == PERIODIC and claim[C_GENERATION] == (s.generation or s.row[fields.GENERATION]) then
         s.unknown = max(0, s.unknown - amount)
         s.used = min(fields.MOST, s.used + spent)
     else
@@ -261,7 +264,7 @@ local function close(args, state)
     local list = row[CLAIMS]
     for i = 1, #list do
         close_claim(row, list[i], spent[i], now)
-        list[i] = {list[i][C_QUOTA], list[i][C_KIND], list[i][C_AMOUNT], spent[i]}
+        list[i][C_SETTLED] = spent[i]
     end
     row = space:update({args.tenant, args.id}, {
         {'=', STATE, state}, {'=', CLOSED, now}, {'=', CLAIMS, list}, {'=', DUE, now + KEEP_SECONDS},

@@ -7,7 +7,8 @@
 -- The rules, by kind. rate: `used` counts units since the anchor `since`. slots: `reserved` counts what is held; a
 -- lapsed lease holds nothing. window: `used`, `reserved` and `unknown` count alike; a reservation belongs to every
 -- window it was open in, so a new window begins with what is still open, and `unknown` means a lease that ended in
--- this one, after `since`.
+-- this one, after `since`. The generation changes whenever what is unknown is forgotten, so that whoever makes it known
+-- later can tell whether it still counts.
 
 local fields = require('lycosa.quota.fields')
 local gcra = require('lycosa.quota.gcra')
@@ -17,7 +18,7 @@ local windows = require('lycosa.quota.windows')
 local standing = {}
 
 local KIND, AMOUNT, PERIOD, BURST = 4, 5, 9, 10
-local USED, RESERVED, UNKNOWN, SINCE, ENDS, NEAR, SHADOWED = 16, 17, 18, 19, 20, 21, 22
+local USED, RESERVED, UNKNOWN, SINCE, ENDS, NEAR, SHADOWED, GENERATION = 16, 17, 18, 19, 20, 21, 22, 23
 local RATE, PERIODIC = fields.RATE, fields.PERIODIC
 local MOST, NEVER = fields.MOST, fields.NEVER
 local ceil, max, min = math.ceil, math.max, math.min
@@ -43,6 +44,7 @@ local ROUNDING = 5e-7
 ---@field left number whole units; negative when more was taken than there is
 ---@field near number? to be stored where it has changed
 ---@field shadowed number? to be stored where it has changed
+---@field generation number? to be stored where it has changed
 ---@field marked boolean whether `charge` changed more than one counter
 
 -- Reading a field costs a tenth of a microsecond and more, so each kind reads what it needs.
@@ -72,7 +74,7 @@ function standing.counters(row, now, key)
     }
     if now >= s.ends and kind == PERIODIC then
         s.since, s.ends = windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], now)
-        s.used, s.unknown, s.marked = 0, 0, true
+        s.used, s.unknown, s.generation, s.marked = 0, 0, row[GENERATION] + 1, true
     end
     return s
 end
@@ -163,7 +165,7 @@ local only_used, only_reserved = {{'=', USED, 0}}, {{'=', RESERVED, 0}}
 local used_since = {{'=', USED, 0}, {'=', SINCE, 0}}
 local every = {
     {'=', USED, 0}, {'=', RESERVED, 0}, {'=', UNKNOWN, 0}, {'=', SINCE, 0}, {'=', ENDS, 0}, {'=', NEAR, 0},
-    {'=', SHADOWED, 0},
+    {'=', SHADOWED, 0}, {'=', GENERATION, 0},
 }
 
 ---Write the counters back.
@@ -173,6 +175,7 @@ function standing.save(s)
     every[1][3], every[2][3], every[3][3] = s.used, s.reserved, s.unknown
     every[4][3], every[5][3] = s.since, s.ends
     every[6][3], every[7][3] = s.near or s.row[NEAR], s.shadowed or s.row[SHADOWED]
+    every[8][3] = s.generation or s.row[GENERATION]
     return box.space.quota_limit:update(s.key, every)
 end
 

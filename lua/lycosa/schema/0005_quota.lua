@@ -25,6 +25,7 @@ local function create_limit()
         {'ends', 'number'},
         {'near', 'unsigned'},
         {'shadowed', 'unsigned'},
+        {'generation', 'unsigned'},
     }})
     space:create_index('quota', {parts = {{1, 'string'}, {3, 'string'}}})
 end
