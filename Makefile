@@ -14,6 +14,8 @@ run: ## set up what is missing, start Tarantool and the server, stream one real 
 
 test: ## all tests against the real Tarantool, with both coverages
 	@deploy/setup.sh dev
+	$${TARANTOOL:-tarantool} tests/lua/run.lua
+	$${TARANTOOL:-tarantool} tests/lua/run.lua --coverage
 	$(PYTHON_BIN)/pytest --cov --cov-report=term --cov-fail-under=90
 
 lint: ## ruff, mypy --strict, luacheck, the import rules

@@ -11,6 +11,7 @@ import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 import pytest_asyncio
 
@@ -19,12 +20,24 @@ from lycosa.identity import Identity
 from lycosa.procedures import Procedures, connect
 from lycosa.settings import Settings
 
+# `ci` keeps the model tests within CI's minutes; `HYPOTHESIS_PROFILE=long` looks for hours.
+hypothesis.settings.register_profile(
+    "ci", max_examples=25, stateful_step_count=30, deadline=None, derandomize=True
+)
+hypothesis.settings.register_profile("default", max_examples=50, stateful_step_count=40, deadline=None)
+hypothesis.settings.register_profile("long", max_examples=5000, stateful_step_count=100, deadline=None)
+hypothesis.settings.load_profile(
+    os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")
+)
+
 ROOT = Path(__file__).resolve().parents[1]
 TARANTOOL = os.environ.get("TARANTOOL") or "tarantool"
 
 
 class Store:
     """A Tarantool of our own in a directory of its own, reached by a unix socket."""
+
+    script = ROOT / "instance.lua"
 
     def __init__(self, data: Path, **environment: str) -> None:
         self.data = data
@@ -49,7 +62,7 @@ class Store:
         }
         with self.log.open("ab") as log:
             self._process = subprocess.Popen(
-                [TARANTOOL, str(ROOT / "instance.lua")],
+                [TARANTOOL, str(self.script)],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=log,

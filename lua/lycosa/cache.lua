@@ -44,10 +44,8 @@ end
 -- Add to a tenant's weight. Differences may be negative; the sums never are.
 local function add_to_total(tenant, entries, bytes)
     local totals = box.space.cache_total
-    if totals:get{tenant} == nil then
+    if totals:update({tenant}, {{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}}) == nil then
         totals:insert{tenant, bucket.of(tenant), entries, bytes}
-    else
-        totals:update({tenant}, {{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}})
     end
 end
 

@@ -3,6 +3,7 @@
 -- A request, its sources and the day's sums are written in one transaction and never changed afterwards. The caller's
 -- id makes appending idempotent. Sums outlive the requests that retention removes.
 
+local msgpack = require('msgpack')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local cursor = require('lycosa.core.cursor')
@@ -13,8 +14,10 @@ local metrics = require('lycosa.core.metrics')
 
 local request = {}
 
+local msgpack_encode = msgpack.encode
+
 -- Fields of `request`.
-local TENANT, ID, CUSTOMER, KIND, STATUS, QUESTION, ANSWER, MODEL = 1, 3, 4, 5, 6, 7, 8, 9
+local TENANT, BUCKET, ID, CUSTOMER, KIND, STATUS, QUESTION, ANSWER, MODEL = 1, 2, 3, 4, 5, 6, 7, 8, 9
 local COST, TOKENS_IN, TOKENS_OUT, CACHED, DURATION, CREATED, ERROR = 10, 11, 12, 13, 14, 15, 16
 -- Fields of `request_source`.
 local S_KIND, S_REF, S_TITLE, S_QUOTE = 5, 6, 7, 8
@@ -22,9 +25,11 @@ local S_KIND, S_REF, S_TITLE, S_QUOTE = 5, 6, 7, 8
 local T_KIND, T_DAY, T_REQUESTS, T_CACHED, T_FAILED, T_COST, T_IN, T_OUT = 3, 4, 5, 6, 7, 8, 9, 10
 
 local EVERY_KIND = ''
+-- All fields but the answer stay below this.
+local LARGE_ROW = 16384
 local DAY_SECONDS = 86400
 local MAX_DAYS = 366
--- Smaller than a microsecond of now, larger than rounding: no request is created beyond it.
+-- After the year 9999: later than any request.
 local END_OF_TIME = 1e12
 
 -- Days that requests are kept; 0 keeps them for ever.
@@ -84,14 +89,13 @@ local function add_to_total(row, kind)
     local totals, day = box.space.request_total, math.floor(row[CREATED] / DAY_SECONDS)
     local key = {row[TENANT], kind, day}
     local cached, failed = row[CACHED] and 1 or 0, row[STATUS] == 'failed' and 1 or 0
-    if totals:get(key) == nil then
-        totals:insert{row[TENANT], row[2], kind, day, 1, cached, failed, row[COST], row[TOKENS_IN], row[TOKENS_OUT]}
-        return
-    end
-    totals:update(key, {
+    local updated = totals:update(key, {
         {'+', T_REQUESTS, 1}, {'+', T_CACHED, cached}, {'+', T_FAILED, failed},
         {'+', T_COST, row[COST]}, {'+', T_IN, row[TOKENS_IN]}, {'+', T_OUT, row[TOKENS_OUT]},
     })
+    if updated == nil then
+        totals:insert{row[TENANT], row[BUCKET], kind, day, 1, cached, failed, row[COST], row[TOKENS_IN], row[TOKENS_OUT]}
+    end
 end
 
 ---Append a request with its answer, sources and sums. The same id with the same content writes nothing; with other
@@ -135,12 +139,29 @@ function request.get(args)
     return {request = row, sources = box.space.request_source.index.request:select({args.tenant, args.id})}
 end
 
+-- Bytes of a row's answer. Those of a large row are told from the row's size: a thousand answers of 256 KiB would
+-- fill the Lua heap if they were read only to be measured.
+local function answer_bytes(row)
+    local size = row:bsize()
+    if size < LARGE_ROW then
+        local answer = row[ANSWER]
+        return answer == nil and 0 or #answer
+    end
+    local rest = msgpack_encode{
+        row[TENANT], row[BUCKET], row[ID], row[CUSTOMER], row[KIND], row[STATUS], row[QUESTION], row[MODEL], row[COST],
+        row[TOKENS_IN], row[TOKENS_OUT], row[CACHED], row[DURATION], row[CREATED], row[ERROR],
+    }
+    -- The array of 16 fields has a header of 3 bytes, that of the 15 others one of 1. A string of up to 65,535 bytes has
+    -- a header of 3, a longer one of 5; shorter than 256 it cannot be in a row of this size.
+    local packed = size - 3 - (#rest - 1)
+    return packed <= 65535 + 3 and packed - 3 or packed - 5
+end
+
 -- A request without its answer, which may be 256 KiB: what a page shows. The order is that of RequestSummary.
 local function summary(row)
-    local answer = row[ANSWER]
     return {
         row[ID], row[CUSTOMER], row[KIND], row[STATUS], row[QUESTION], row[MODEL], row[COST], row[TOKENS_IN],
-        row[TOKENS_OUT], row[CACHED], row[DURATION], row[CREATED], row[ERROR], answer == nil and 0 or #answer,
+        row[TOKENS_OUT], row[CACHED], row[DURATION], row[CREATED], row[ERROR], answer_bytes(row),
     }
 end
 

@@ -71,7 +71,7 @@ function settings.read(given)
     if wal_mode ~= 'write' and wal_mode ~= 'fsync' then
         fail(('LYCOSA_WAL_MODE must be write (safe against a kill) or fsync (against power loss), not %q'):format(wal_mode))
     end
-    local host, listen = environment.TARANTOOL_HOST, nil
+    local host, listen = environment.TARANTOOL_HOST
     if host:sub(1, 1) == '/' then
         listen = 'unix/:' .. host
     else

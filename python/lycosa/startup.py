@@ -216,8 +216,8 @@ def store_environment(settings: Settings, environment: Mapping[str, str]) -> dic
     return given
 
 
-def explain(output: str, settings: Settings, log: Path) -> LycosaError:
-    """Why Tarantool ended, from what it wrote, as an error that says what to do."""
+def explain(output: str, settings: Settings, log: Path, ended: str = "an error") -> LycosaError:
+    """Why Tarantool ended, from what it wrote and how it ended, as an error that says what to do."""
     lines = output.splitlines()
     data = settings.data.absolute()
     last = ""
@@ -252,6 +252,6 @@ def explain(output: str, settings: Settings, log: Path) -> LycosaError:
             code="MEMORY_UNFIT",
         )
     return Unavailable(
-        f"Tarantool ended at its start{f': {last}' if last else ''}; its log is {log}",
+        f"Tarantool ended at its start with {ended}{f': {last}' if last else ''}; its log is {log}",
         code="TARANTOOL_FAILED",
     )

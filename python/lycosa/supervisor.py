@@ -24,9 +24,11 @@ Say = Callable[[str], None]
 # Runs the Python server until the first event is set, and sets the second once it listens.
 Serve = Callable[[asyncio.Event, asyncio.Event], Awaitable[None]]
 
-# The server finishes what is in flight within 4 s by itself; both must be down within 5 s.
-STOP_SECONDS = 4.8
+# Both must be down within 5 s. The server finishes what is in flight within 4 s by itself, the store needs
+# milliseconds: one that takes longer does not listen.
 _SERVER_STOP_SECONDS = 4.2
+_BOTH_STOP_SECONDS = 4.6
+_STORE_STOP_SECONDS = 2.5
 
 # A store that dies more often than this is not helped by starting it again.
 MOST_RESTARTS = 5
@@ -102,7 +104,8 @@ class Store:
                 wait.cancel()
         if not ready.is_set():
             await self._drain
-            raise startup.explain(self._written_since(offset), self._settings, self.log)
+            ended = _ending(await process.wait())
+            raise startup.explain(self._written_since(offset), self._settings, self.log, ended)
         self.ready = True
 
     async def _copy_to_log(self, output: asyncio.StreamReader, ready: asyncio.Event) -> None:
@@ -124,7 +127,7 @@ class Store:
         assert self._process is not None
         return await self._process.wait()
 
-    async def stop(self, seconds: float = STOP_SECONDS) -> None:
+    async def stop(self, seconds: float = _STORE_STOP_SECONDS) -> None:
         """SIGTERM, then SIGKILL after `seconds`. Returns when the process is gone; harmless when it already is."""
         process = self._process
         if process is None:
@@ -177,7 +180,7 @@ class Supervisor:
 
     async def _stop(self, server: asyncio.Task[None] | None, server_stop: asyncio.Event) -> None:
         """First the server, which may need the store to finish what it has begun; then the store."""
-        deadline = time.monotonic() + STOP_SECONDS
+        deadline = time.monotonic() + _BOTH_STOP_SECONDS
         server_stop.set()
         if server is not None:
             await asyncio.wait({server}, timeout=_SERVER_STOP_SECONDS)
@@ -186,14 +189,14 @@ class Supervisor:
                 await asyncio.wait({server}, timeout=0.1)
             if server.done() and not server.cancelled():
                 server.exception()  # raised already, or of no interest any more
-        await self._store.stop(max(0.2, deadline - time.monotonic()))
+        await self._store.stop(min(_STORE_STOP_SECONDS, max(0.2, deadline - time.monotonic())))
 
     async def _keep(self) -> None:
         """Start the store again whenever it dies. Never returns; raises when that does not help."""
         restarts: deque[float] = deque()
         while True:
             status = await self._store.wait()
-            cause = f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
+            cause = _ending(status)
             problem: LycosaError = Unavailable(
                 f"Tarantool ended {MOST_RESTARTS + 1} times within {RESTART_WINDOW_SECONDS:g} s, last with {cause}; "
                 f"its log is {self._store.log}",
@@ -222,6 +225,11 @@ class Supervisor:
         restarts.append(now)
         self._say(f"starting Tarantool again in {pause:g} s ({len(restarts)} of {MOST_RESTARTS})")
         await asyncio.sleep(pause)
+
+
+def _ending(status: int) -> str:
+    """How a process ended, in words."""
+    return f"signal {signal.Signals(-status).name}" if status < 0 else f"status {status}"
 
 
 async def _run(awaitable: Awaitable[None]) -> None:

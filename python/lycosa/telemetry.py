@@ -1,6 +1,7 @@
 """What the Python side says about itself: JSON lines with the request's id, and Prometheus figures."""
 
 import asyncio
+import contextlib
 import logging
 import re
 import sys
@@ -30,11 +31,29 @@ CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
 _SECRET = re.compile(r"password|passwd|secret|api_?key|authorization|cookie|credential|access_token", re.I)
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0)
-_LAG_INTERVAL = 0.1
+_LAG_INTERVAL = 0.02
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
     """Marks the handler as the one installed here."""
+
+
+class _Lines:
+    """Writes finished lines through the handler's stream, without making a record of each."""
+
+    def __init__(self, handler: logging.StreamHandler[Any]) -> None:
+        self._handler = handler
+        self._reopen = handler.reopenIfNeeded if isinstance(handler, WatchedFileHandler) else None
+
+    def msg(self, line: str) -> None:
+        """Write one line."""
+        with self._handler.lock or contextlib.nullcontext():
+            if self._reopen is not None:
+                self._reopen()
+            self._handler.stream.write(line + "\n")
+            self._handler.flush()
+
+    debug = info = warning = error = critical = exception = log = msg
 
 
 def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
@@ -63,7 +82,7 @@ def configure_logging(level: str, file: Path | None = None, stream: TextIO | Non
         redact,
         structlog.processors.format_exc_info,
     ]
-    handler: logging.Handler
+    handler: logging.StreamHandler[Any]
     if file is not None:
         handler = WatchedFileHandler(file, encoding="utf-8")
     else:
@@ -83,10 +102,11 @@ def configure_logging(level: str, file: Path | None = None, stream: TextIO | Non
     root.setLevel(level.upper())
     for noisy in ("httpx", "httpcore", "stamina"):
         logging.getLogger(noisy).setLevel(max(logging.WARNING, root.level))
+    lines = _Lines(handler)
     structlog.configure(
-        processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        processors=[*shared, render],
         wrapper_class=structlog.make_filtering_bound_logger(root.level),
-        logger_factory=structlog.stdlib.LoggerFactory(),
+        logger_factory=lambda *_: lines,
         cache_logger_on_first_use=False,
     )
 

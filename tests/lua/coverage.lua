@@ -4,32 +4,40 @@
 local fio = require('fio')
 local jit_util = require('jit.util')
 
-local coverage = {}
+local coverage = {running = false}
 
 local hits = {}
+
+-- The table of lines hit for a function's file, false for files that are not counted. Asking for the source costs
+-- several times what asking for the function does, so functions are remembered.
+local by_function = setmetatable({}, {__mode = 'k'})
+
+local function lines_of(func, prefix)
+    local source = debug.getinfo(func, 'S').source
+    if hits[source] == nil then
+        hits[source] = source:sub(1, #prefix) == prefix and {} or false
+    end
+    by_function[func] = hits[source]
+    return hits[source]
+end
 
 ---Start counting. Turns the JIT compiler off: compiled code calls no hook.
 ---@param root string absolute path of the directory to be counted
 function coverage.start(root)
+    coverage.running = true
     jit.off()
     jit.flush()
-    local prefix = '@' .. root
-    local function hook(_, line)
-        local source = debug.getinfo(2, 'S').source
-        local file = hits[source]
-        if file == nil then
-            if source:sub(1, #prefix) ~= prefix then
-                hits[source] = false
-                return
-            end
-            file = {}
-            hits[source] = file
+    local prefix, getinfo = '@' .. root, debug.getinfo
+    debug.sethook(function(_, line)
+        local func = getinfo(2, 'f').func
+        local lines = by_function[func]
+        if lines == nil then
+            lines = lines_of(func, prefix)
         end
-        if file then
-            file[line] = true
+        if lines then
+            lines[line] = true
         end
-    end
-    debug.sethook(hook, 'l')
+    end, 'l')
 end
 
 -- Add the lines of one prototype and of those nested in it.

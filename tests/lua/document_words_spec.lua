@@ -58,7 +58,7 @@ describe('words', function()
     end)
 
     it('are the same however often the memory of stems starts anew', function()
-        for i = 1, 40000 do
+        for i = 1, 17000 do
             tokens.terms('word' .. i)
         end
         assert.are.equal('compani компан', terms('companies компаниями'))
@@ -104,8 +104,8 @@ describe('passages', function()
     it('end where sentences end, in both languages', function()
         for _, sentence in ipairs({'The company grew by ten percent. ', 'Компания выросла на «десять процентов.» ',
             'He said “no!” ', 'Кто знает… ', 'Really?\n'}) do
-            local passages = check(sentence:rep(600))
-            assert.is_true(#passages > 3)
+            local passages = check(sentence:rep(math.floor(5000 / #sentence)))
+            assert.is_true(#passages > 2)
             for i = 1, #passages do
                 assert.are.equal(sentence:sub(-4), passages[i]:sub(-4))
             end
@@ -128,9 +128,9 @@ describe('passages', function()
     it('make up the text again, whatever the text', function()
         local pieces = {'a', 'ж', '. ', '\n', '\n\n', ' ', '» ', '…', '😀', 'слово ', 'word ', '"', '! ', '\t'}
         math.randomseed(11)
-        for _ = 1, 60 do
+        for _ = 1, 10 do
             local text = {}
-            for i = 1, math.random(4000) do
+            for i = 1, math.random(2000) do
                 text[i] = pieces[math.random(#pieces)]
             end
             check(table.concat(text))

@@ -10,16 +10,8 @@ local NEAREST = 5
 local ALWAYS = {'INVALID_ARGUMENT', 'UNKNOWN_ARGUMENT', 'DEADLINE_EXCEEDED'}
 local OF_WRITES = {'READ_ONLY', 'MEMORY_FULL', 'COMMIT_FAILED'}
 
-local function range(type_, unit)
-    local min, max = type_.min, type_.max
-    if min ~= nil and max ~= nil then
-        return (' %s..%s%s'):format(printed.whole(min), printed.whole(max), unit)
-    elseif min ~= nil then
-        return (' from %s%s'):format(printed.whole(min), unit)
-    elseif max ~= nil then
-        return (' up to %s%s'):format(printed.whole(max), unit)
-    end
-    return ''
+local function byte_range(type_)
+    return ('%s %s..%s bytes'):format(type_.kind, printed.whole(type_.min), printed.whole(type_.max))
 end
 
 local function number_range(type_)
@@ -36,8 +28,8 @@ end
 local describe
 
 local DESCRIBE = {
-    name = function(type_) return 'name' .. range(type_, ' bytes') end,
-    text = function(type_) return 'text' .. range(type_, ' bytes') end,
+    name = byte_range,
+    text = byte_range,
     integer = number_range,
     number = number_range,
     time = function() return 'unix seconds' end,
@@ -143,11 +135,17 @@ end
 
 local sample
 
+-- One, or what the bounds allow; the end of a range comes after its beginning.
+local function sample_number(type_, name)
+    local number = math.max(type_.min or 1, math.min(1, type_.max or 1))
+    return ('%.14g'):format(name:find('^until') and number + 1 or number)
+end
+
 local SAMPLE = {
     name = function(_, name) return name == 'tenant' and "'default'" or ("'%s-1'"):format(name) end,
     text = function(type_, name) return ("'%s'"):format(name .. ('.'):rep(type_.min - #name)) end,
-    integer = function(type_) return ('%d'):format(math.max(type_.min or 1, math.min(1, type_.max or 1))) end,
-    number = function(type_) return ('%.14g'):format(math.max(type_.min or 1, math.min(1, type_.max or 1))) end,
+    integer = sample_number,
+    number = sample_number,
     time = function() return '1700000000' end,
     boolean = function() return 'true' end,
     scalar = function() return "'value'" end,

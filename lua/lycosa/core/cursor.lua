@@ -94,7 +94,8 @@ end
 ---@field index table a tree index
 ---@field anchor any[] key parts that all rows share, the tenant first
 ---@field first any[] key (may be partial) at which the ascending order begins, inclusive
----@field last any[] key (may be partial) at which the ascending order ends
+---@field last any[] key (may be partial) at which the ascending order ends; the same table as `first` where the range is
+---what matches that key
 ---@field last_inclusive boolean whether rows that match `last` belong to the range
 ---@field fields integer[] numbers of the tuple fields that make up the rest of the key, to its very end
 ---@field kinds string[] 'string' or 'number' for each of `fields`
@@ -113,7 +114,10 @@ end
 
 local function start_of(scan, place, key, upwards)
     if place == nil then
-        if upwards then
+        if scan.first == scan.last then
+            -- One key for both ends: the engine stops at the end of the range by itself.
+            return scan.first, upwards and box.index.EQ or box.index.REQ
+        elseif upwards then
             return scan.first, box.index.GE
         end
         return scan.last, scan.last_inclusive and box.index.LE or box.index.LT

@@ -1,8 +1,9 @@
 -- How full the memory is, and who may still write.
 --
 -- The measure is bytes in rows and indexes over bytes allowed. The arena's share of the quota never shrinks again, so
--- it says nothing of its fill; rows near 1 MiB and larger stand outside the arena, in the quota only. A deleted row's bytes come back only when the Lua collector has dropped the last
--- reference to its tuple; above a mark a daemon step therefore steps the collector.
+-- it says nothing of its fill; rows near 1 MiB and larger stand outside the arena, in the quota only. A deleted row's
+-- bytes come back only when the Lua collector has dropped the last reference to its tuple; above a mark a daemon step
+-- therefore steps the collector.
 
 local clock = require('lycosa.core.clock')
 local daemon = require('lycosa.core.daemon')
@@ -14,9 +15,11 @@ local memory = {}
 -- room for what cannot: an arena is truly full at 84 to 95 %, depending on the sizes of its rows.
 local LIMITS = {cache = 80, document = 80}
 local OTHER_LIMIT = 97
--- The arena hands its memory out in slabs of 16 MiB; two of them hold no rows. A small quota keeps room for that.
-local SLABS_APART = 40 * 1048576
-local LEAST_LIMIT = 50
+-- Slabs serve rows of one size each, the largest of them 16 MiB at a time, so memory can be short of slabs while half
+-- of its bytes are free. Fewer than two free slabs: only what finds a place among the present ones is let in.
+local SLAB = 16 * 1048576
+local FREE_SLABS = 2
+local TIGHT_LIMIT = 50
 
 -- A reading costs 2 us; it is kept for this long or this many admissions, with the bytes admitted since added.
 local READING_SECONDS = 0.02
@@ -25,14 +28,14 @@ local READING_ADMISSIONS = 1000
 local DEFAULT_BYTES = 512
 
 -- The collector is stepped above this fill, a slice at a time, and rests after a whole cycle.
-local COLLECT_ABOVE = 60
+local COLLECT_ABOVE = 45
 local SLICE_SECONDS = 0.001
-local REST_SECONDS = 0.25
+local REST_SECONDS = 1
 local LOOK_SECONDS = 1
 
 local SYSTEM_ID_MAX = 511
 
-local used, quota = 0, 1
+local used, quota, tight = 0, 1, false
 local admitted, read_at = READING_ADMISSIONS, -math.huge
 
 local function in_use(slab)
@@ -40,27 +43,32 @@ local function in_use(slab)
     return tonumber(slab.arena_used) + math.max(0, outside)
 end
 
+-- Bytes in slabs that no size of row has taken yet, and in those still to be taken from the quota.
+local function free_in_slabs(slab)
+    local index_bytes = tonumber(slab.arena_used) - tonumber(slab.items_used)
+    local index_slabs = math.ceil(index_bytes / SLAB) * SLAB
+    local outside = math.max(0, tonumber(slab.quota_used) - tonumber(slab.arena_size))
+    return tonumber(slab.quota_size) - outside - tonumber(slab.items_size) - index_slabs
+end
+
 local function read()
     local slab = box.slab.info()
     used, quota = in_use(slab), tonumber(slab.quota_size)
+    tight = free_in_slabs(slab) < FREE_SLABS * SLAB
     admitted, read_at = 0, clock.monotonic()
 end
 
----Percent of a quota up to which a class of rows is accepted.
----@param class string
----@param quota_bytes integer
----@return number
-function memory.limit(class, quota_bytes)
+local function limit_of(class)
     local limit = LIMITS[class]
     if limit == nil then
         return OTHER_LIMIT
     end
-    return math.max(LEAST_LIMIT, math.min(limit, math.floor((quota_bytes - SLABS_APART) * 100 / quota_bytes)))
+    return tight and TIGHT_LIMIT or limit
 end
 
 ---Let a write pass, or raise MEMORY_FULL. To be called before the first write of a procedure; cheap.
 ---@param space string name of the space, for the message
----@param class string `cache` and `document` stop at 80 % of the quota (less of one below 200 MiB), others at 97 %
+---@param class string `cache` and `document` stop at 80 % of the quota (50 % when slabs are short), others at 97 %
 ---@param bytes integer? about how many bytes will be written; a row's worth when absent
 function memory.admit(space, class, bytes)
     if admitted >= READING_ADMISSIONS or clock.monotonic() - read_at > READING_SECONDS then
@@ -70,7 +78,7 @@ function memory.admit(space, class, bytes)
         end
     end
     admitted = admitted + 1
-    local limit = memory.limit(class, quota)
+    local limit = limit_of(class)
     local after = used + (bytes or DEFAULT_BYTES)
     if after * 100 > quota * limit then
         errors.raise('MEMORY_FULL', {

@@ -5,7 +5,7 @@
 -- the path of the field.
 
 local new_table = require('table.new')
-local utf8 = require('utf8')
+local text = require('lycosa.core.text')
 
 local types = {}
 
@@ -19,23 +19,6 @@ local function define(fields)
     return fields
 end
 
----@param value string
----@return string? problem
-local function invalid_text(value, multiline)
-    -- Printable ASCII is the common case and needs no decoding.
-    if not value:find('[^\32-\126]') then
-        return nil
-    end
-    if utf8.len(value) == nil then
-        return 'is not valid UTF-8'
-    end
-    local control = value:find(multiline and '[%z\1-\8\11\12\14-\31\127]' or '[%z\1-\31\127]')
-    if control or value:find('\194[\128-\159]') then
-        return 'holds control characters'
-    end
-    return nil
-end
-
 local function text_type(kind, min, max, multiline)
     return define{
         kind = kind, min = min, max = max,
@@ -47,7 +30,7 @@ local function text_type(kind, min, max, multiline)
             elseif #value > max then
                 return nil, ('is longer than %d bytes'):format(max)
             end
-            local problem = invalid_text(value, multiline)
+            local problem = text.problem(value, multiline)
             if problem then
                 return nil, problem
             end
@@ -137,7 +120,7 @@ types.scalar = define{
             if #value > 1024 then
                 return nil, 'is longer than 1024 bytes'
             end
-            local problem = invalid_text(value, true)
+            local problem = text.problem(value, true)
             if problem then
                 return nil, problem
             end

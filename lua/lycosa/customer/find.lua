@@ -94,12 +94,15 @@ local function by_tag(args, space)
     }
 end
 
--- Valid UTF-8 holds no byte 255, so prefix .. 255 is above every key that begins with the prefix.
+-- Valid UTF-8 holds no byte 255, so this is above every key that begins with the prefix. Two bytes, because the JIT
+-- compiler of Tarantool 2.6.0 crashes on appending the one-byte constant 255 (it takes it for its own mark -1).
+local ABOVE = '\255\255'
+
 local function by_name(args, space)
     local prefix = fields.fold_prefix(args.value)
     return {
         index = space.index.name, anchor = {args.tenant},
-        first = {args.tenant, prefix}, last = {args.tenant, prefix .. '\255'}, last_inclusive = false,
+        first = {args.tenant, prefix}, last = {args.tenant, prefix .. ABOVE}, last_inclusive = false,
         prefix = prefix, fields = {NAME_KEY, ID}, kinds = {'string', 'string'}, inside = inside_name,
     }
 end

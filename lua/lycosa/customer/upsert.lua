@@ -3,6 +3,7 @@
 -- Rows are taken in order, and each is judged against what is stored with the rows before it. A row is written only
 -- after all of its checks have passed, so an invalid one leaves no trace.
 
+local new_table = require('table.new')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local memory = require('lycosa.core.memory')
@@ -13,13 +14,14 @@ local segments = require('lycosa.customer.segments')
 local ID, VERSION, EXTERNAL_ID = fields.ID, fields.VERSION, fields.EXTERNAL_ID
 local NAME, NAME_KEY, EMAIL, SEGMENT = fields.NAME, fields.NAME_KEY, fields.EMAIL, fields.SEGMENT
 local TAGS, COUNTRY, INDUSTRY, PROFILE = fields.TAGS, fields.COUNTRY, fields.INDUSTRY, fields.PROFILE
-local REVENUE, ORDERS, SINCE, UPDATED_AT = fields.REVENUE, fields.ORDERS, fields.SINCE, fields.UPDATED_AT
+local REVENUE, ORDERS, SINCE = fields.REVENUE, fields.ORDERS, fields.SINCE
+local CREATED_AT, UPDATED_AT = fields.CREATED_AT, fields.UPDATED_AT
 
 local RULES = fields.INPUT_RULES
 local NULL = box.NULL
 -- Assumed of a row and its six index entries, for admission only.
 local ROW_BYTES = 768
-local EMPTY_MAP = setmetatable({}, {__serialize = 'map'})
+local EMPTY_LIST, EMPTY_MAP = {}, setmetatable({}, {__serialize = 'map'})
 
 local function invalid(id, field, problem)
     return {'invalid', id or NULL, NULL, field, problem}
@@ -75,13 +77,21 @@ local function read_row(row, patch)
     end
 end
 
+-- Keys, rows and update operations are encoded by the engine before it returns, so one table of each serves a whole
+-- batch: what is not allocated is not collected, and the collector's share of a batch is a third.
+local function key_of(batch, part)
+    local reused = batch.key
+    reused[2] = part
+    return reused
+end
+
 -- Finds the stored row that a patch means and the id it has or will have.
 local function resolve(batch, patch)
     local id, external_id = patch[ID], patch[EXTERNAL_ID]
     if id ~= nil then
-        return batch.space:get{batch.tenant, id}, id
+        return batch.space:get(key_of(batch, id)), id
     end
-    local stored = batch.by_external_id:get{batch.tenant, external_id}
+    local stored = batch.by_external_id:get(key_of(batch, external_id))
     if stored ~= nil then
         return stored, stored[ID]
     end
@@ -114,26 +124,27 @@ local function check_external_id(batch, patch, stored, id)
     end
     if patch[ID] == nil then
         -- Not found by it, hence a new customer whose id it becomes.
-        if batch.space:get{batch.tenant, id} ~= nil then
+        if batch.space:get(key_of(batch, id)) ~= nil then
             return 'external_id', 'is the id of another customer'
         end
         return
     end
-    local other = batch.by_external_id:get{batch.tenant, external_id}
+    local other = batch.by_external_id:get(key_of(batch, external_id))
     if other ~= nil and other[ID] ~= id then
         return 'external_id', ('belongs to customer %s'):format(other[ID])
     end
 end
 
 local function insert(batch, patch, id)
-    local now, name, segment = batch.now, patch[NAME], patch[SEGMENT] or ''
-    local revenue, orders = patch[REVENUE] or 0, patch[ORDERS] or 0
-    batch.space:insert{
-        batch.tenant, batch.bucket, id, 1, patch[EXTERNAL_ID] or NULL, name, fields.name_key(name),
-        patch[EMAIL] or NULL, segment, patch[TAGS] or {}, patch[COUNTRY] or NULL, patch[INDUSTRY] or NULL,
-        revenue, orders, patch[SINCE] or now, now, now, patch[PROFILE] or EMPTY_MAP,
-    }
-    segments.add(batch.tally, segment, 1, revenue, orders)
+    local row, now, name = batch.row, batch.now, patch[NAME]
+    row[ID], row[VERSION], row[EXTERNAL_ID] = id, 1, patch[EXTERNAL_ID] or NULL
+    row[NAME], row[NAME_KEY] = name, fields.name_key(name)
+    row[EMAIL], row[SEGMENT], row[TAGS] = patch[EMAIL] or NULL, patch[SEGMENT] or '', patch[TAGS] or EMPTY_LIST
+    row[COUNTRY], row[INDUSTRY] = patch[COUNTRY] or NULL, patch[INDUSTRY] or NULL
+    row[REVENUE], row[ORDERS], row[SINCE] = patch[REVENUE] or 0, patch[ORDERS] or 0, patch[SINCE] or now
+    row[CREATED_AT], row[UPDATED_AT], row[PROFILE] = now, now, patch[PROFILE] or EMPTY_MAP
+    batch.space:insert(row)
+    segments.add(batch.tally, row[SEGMENT], 1, row[REVENUE], row[ORDERS])
     return {'inserted', id, 1, NULL, NULL}
 end
 
@@ -152,17 +163,34 @@ local function same_items(left, right)
     return true
 end
 
--- Update operations for what differs from the stored row, nil when nothing does.
+-- What the figures of segments are made of.
+local COUNTED = {[SEGMENT] = true, [REVENUE] = true, [ORDERS] = true}
+
+-- One assignment for each field; the value is set before each use.
+local ASSIGN = {}
+for number = ID, PROFILE do
+    ASSIGN[number] = {'=', number, NULL}
+end
+
+local function assign(operations, number, value)
+    local operation = ASSIGN[number]
+    operation[3] = value
+    operations[#operations + 1] = operation
+end
+
+-- Update operations for what differs from the stored row, nil when nothing does; and whether figures change.
 local function differences(patch, stored)
     local operations
+    local counted = false
     for i = 1, #PLAIN do
         local number = PLAIN[i]
         local value = patch[number]
         if (value ~= nil or type(value) == 'cdata') and value ~= stored[number] then
             operations = operations or {}
-            operations[#operations + 1] = {'=', number, value}
+            assign(operations, number, value)
+            counted = counted or COUNTED[number] or false
             if number == NAME then
-                operations[#operations + 1] = {'=', NAME_KEY, fields.name_key(value)}
+                assign(operations, NAME_KEY, fields.name_key(value))
             end
         end
     end
@@ -170,23 +198,25 @@ local function differences(patch, stored)
         local value = patch[number]
         if value ~= nil and not same_items(value, stored[number]) then
             operations = operations or {}
-            operations[#operations + 1] = {'=', number, value}
+            assign(operations, number, value)
         end
     end
-    return operations
+    return operations, counted
 end
 
 local function update(batch, patch, stored, id)
-    local operations = differences(patch, stored)
+    local operations, counted = differences(patch, stored)
     local version = stored[VERSION]
     if operations == nil then
         return {'unchanged', id, version, NULL, NULL}
     end
-    operations[#operations + 1] = {'=', VERSION, version + 1}
-    operations[#operations + 1] = {'=', UPDATED_AT, batch.now}
-    local written = batch.space:update({batch.tenant, id}, operations)
-    segments.remove(batch.tally, stored)
-    segments.add(batch.tally, written[SEGMENT], 1, written[REVENUE], written[ORDERS])
+    assign(operations, VERSION, version + 1)
+    assign(operations, UPDATED_AT, batch.now)
+    local written = batch.space:update(key_of(batch, id), operations)
+    if counted then
+        segments.remove(batch.tally, stored)
+        segments.add(batch.tally, written[SEGMENT], 1, written[REVENUE], written[ORDERS])
+    end
     return {'updated', id, version + 1, NULL, NULL}
 end
 
@@ -224,14 +254,15 @@ end
 ---@param args {tenant: string, rows: table[]} each row as fields.INPUT describes it
 ---@return table[] outcomes in the order of the rows: {outcome, id, version, field, problem}
 local function upsert(args)
-    local space = box.space.customer
+    local space, tenant = box.space.customer, args.tenant
     memory.admit('customer', 'customer', #args.rows * ROW_BYTES)
+    local row = new_table(PROFILE, 0)
+    row[fields.TENANT], row[fields.BUCKET] = tenant, bucket.of(tenant)
     local batch = {
-        tenant = args.tenant, bucket = bucket.of(args.tenant), now = clock.now(),
-        space = space, by_external_id = space.index.external_id,
-        ids = {}, external_ids = {}, tally = segments.tally(),
+        tenant = tenant, now = clock.now(), space = space, by_external_id = space.index.external_id,
+        ids = {}, external_ids = {}, tally = segments.tally(), key = {tenant, ''}, row = row,
     }
-    local rows, outcomes, patch = args.rows, {}, {}
+    local rows, outcomes, patch = args.rows, new_table(#args.rows, 0), new_table(PROFILE, 0)
     for i = 1, #rows do
         outcomes[i] = settle(batch, patch, rows[i], i)
     end

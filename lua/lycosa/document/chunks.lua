@@ -5,6 +5,7 @@ local ffi = require('ffi')
 local chunks = {}
 
 local sub = string.sub
+local band, bnot, rshift = bit.band, bit.bnot, bit.rshift
 
 -- Characters. A passage ends at the last border between the two: of a paragraph, else of a sentence, else of a line,
 -- else of a word; where there is none, at the longest.
@@ -13,31 +14,29 @@ local LONGEST = 1100
 
 chunks.LONGEST = LONGEST
 
-local NEWLINE, SPACE, TAB, RETURN = 10, 32, 9, 13
+local NEWLINE, SPACE = 10, 32
 local PARAGRAPH, SENTENCE, LINE, WORD = 4, 3, 2, 1
 
 -- In the functions below `bytes` is the text and positions count from 0.
 local BYTES = ffi.typeof('const uint8_t *')
 
+-- Texts hold no other control characters than tab, newline and return.
 local function is_space(code)
-    return code == SPACE or code == NEWLINE or code == TAB or code == RETURN
+    return code <= SPACE
 end
 
--- Positions behind the shortest and the longest passage from `first` on; the latter nil if the rest is not longer.
-local function window(bytes, size, first)
-    local characters, shortest = 0, first
-    for at = first, size - 1 do
+-- Position behind `count` characters from `at` on, or behind the text. A byte that continues a character is 10xxxxxx;
+-- it is counted without a branch, which letters of two bytes would make as slow as can be.
+local function advance(bytes, size, at, count)
+    while at < size do
         local code = bytes[at]
-        if code < 0x80 or code >= 0xC0 then
-            if characters == SHORTEST then
-                shortest = at
-            elseif characters == LONGEST then
-                return shortest, at
-            end
-            characters = characters + 1
+        count = count - 1 + band(rshift(code, 7), rshift(bnot(code), 6))
+        if count < 0 then
+            break
         end
+        at = at + 1
     end
-    return shortest, nil
+    return at
 end
 
 -- Whether a sentence ends at the byte `at`: . ! ? or … and perhaps one closing quote or bracket behind it.
@@ -72,13 +71,15 @@ end
 
 -- Position behind the passage that starts at `first`.
 local function passage_end(bytes, size, first)
-    local shortest, longest = window(bytes, size, first)
-    if longest == nil then
+    local shortest = advance(bytes, size, first, SHORTEST)
+    local longest = advance(bytes, size, shortest, LONGEST - SHORTEST)
+    if longest == size then
         return size
     end
     local best, best_kind = longest, 0
     for at = longest - 1, shortest, -1 do
-        if is_space(bytes[at]) then
+        local code = bytes[at]
+        if code == NEWLINE or (code <= SPACE and best_kind < SENTENCE) then
             local kind = border(bytes, first, at)
             if kind > best_kind then
                 best, best_kind = at + 1, kind

@@ -97,8 +97,7 @@ function postings.append(tenant, bucket_id, terms, batches)
     for i = 1, #terms do
         local term, batch = terms[i], batches[i]
         key[2] = term
-        -- select is plain C and twice as fast as get where the code around it is not compiled.
-        local row, count = space:select(key)[1], #batch / 3
+        local row, count = space:get(key), #batch / 3
         open_tail(row)
         local bytes = ffi.string(scratch, fill(tenant, bucket_id, term, row, batch) * SIZE)
         if row == nil then
@@ -187,7 +186,7 @@ function postings.remove(tenant, terms, batches)
     for i = 1, #terms do
         local term, chunks = terms[i], batches[i]
         key[2] = term
-        local row, count = space:select(key)[1], 0
+        local row, count = space:get(key), 0
         for j = 1, row and #chunks or 0 do
             local changed = remove_from_tail(key, row, chunks[j])
             if changed then

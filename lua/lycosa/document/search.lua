@@ -7,9 +7,10 @@
 -- compared with scores, and equal passages have equal scores. Passages of deleted documents count in the figures until
 -- the background step has taken them out, and are never found.
 --
--- The passages are gone through in stretches that lie within one block of every term. In a stretch the terms that
--- together cannot lift a passage above the worst hit so far are looked up only for the passages that the other terms
--- make promising (MaxScore with the bounds of blocks); a stretch whose bounds are too low is passed over.
+-- The passages are gone through in stretches that lie within one block of every term, from one posting of a term that
+-- can still lift a passage above the worst hit so far to the next (MaxScore). Terms that together cannot do that are
+-- looked up only for the passages that the other terms make promising, or added up like these where that is less work;
+-- a stretch whose blocks promise too little is passed over.
 
 local ffi = require('ffi')
 local norms = require('lycosa.document.norms')
@@ -25,6 +26,7 @@ local WINDOW = packed.WINDOW
 local MOST_WORDS = 2047
 -- Adding and subtracting it rounds a number below 2^31 to a multiple of 2^-20.
 local ROUNDER = 1.5 * 2 ^ 32
+local ROUNDING = 2 ^ -20
 
 ---Postings that one search may examine. A search that reaches it answers with the best it has seen, and says so.
 search.MOST_EXAMINED = 400000
@@ -43,31 +45,31 @@ local function prepare_saturation(mean)
     end
 end
 
--- Add one term's shares over a run of postings. `shift` leads from a posting to its place in the window.
-local function add_run(postings, from, stop, shift, entries, weight)
-    for i = from, stop - 1 do
-        local at, frequency = postings[i].at + shift, postings[i].frequency
+-- Looking a passage up costs about as much as adding up so many postings.
+local LOOK_UP_COST = 8
+
+-- Add one term's shares over a run of postings. `target` and `entries` belong to the passage that is the block's base.
+local function add_run(postings, count, target, entries, weight)
+    for i = 0, count - 1 do
+        local at, frequency = postings[i].at, postings[i].frequency
         local value = weight * frequency / (frequency + saturation[entries[at].length])
-        sums[at] = sums[at] + ((value + ROUNDER) - ROUNDER)
+        target[at] = target[at] + ((value + ROUNDER) - ROUNDER)
     end
 end
 
-local function next_above(from, stop, need)
+-- The next passage of the window that lives, scores above `need` and belongs to what is wanted. A kind of 0 and a
+-- customer below 0 are any; `other` is a second customer that will do.
+local function next_wanted(from, stop, need, entries, kind, customer, other)
     for i = from, stop - 1 do
         if sums[i] > need then
-            return i
+            local entry = entries[i]
+            if entry.length > 0 and (kind == 0 or entry.kind == kind)
+                and (customer < 0 or entry.customer == customer or entry.customer == other) then
+                return i
+            end
         end
     end
     return stop
-end
-
-local function passes(self, entry)
-    if entry.length == 0 then
-        return false
-    end
-    local kind, customer = self.kind_hash, self.customer_hash
-    return (kind == nil or entry.kind == kind)
-        and (customer == nil or entry.customer == customer or (self.general and entry.customer == 0))
 end
 
 -- Hashes may collide: what is let in is checked by the document itself.
@@ -103,55 +105,89 @@ local function complete(self, score, chunk, words, optional)
     return score > threshold and score or nil
 end
 
--- The terms that occur in the stretch, in rising order of what they can add; below[i] is what the first i can add
--- together. Returns their number, and how many of them are optional.
-local function arrange(self, stop)
-    local order, below, count = self.order, self.below, 0
-    for _, term in ipairs(self.terms) do
-        if term.base + term.postings[term.position].at < stop then
-            if term.bound_row ~= term.row then
-                term.bound_row, term.bound = term.row, share(term.weight, term.most, term.shortest)
-            end
-            count = count + 1
-            local at = count
-            while at > 1 and order[at - 1].bound > term.bound do
-                order[at] = order[at - 1]
-                at = at - 1
-            end
-            order[at] = term
+-- Add a term of the stretch: `upto` is where its postings in the stretch end.
+local function put_in_order(order, count, term, stop)
+    if term.bound_row ~= term.row then
+        term.bound_row, term.bound = term.row, share(term.weight, term.most, term.shortest)
+    end
+    term.upto = term.count
+    if term.last >= stop then
+        term.upto = packed.find(term.postings, term.position, term.count, stop - term.base)
+    end
+    local at = count
+    while at > 1 and order[at - 1].bound > term.bound do
+        order[at] = order[at - 1]
+        at = at - 1
+    end
+    order[at] = term
+end
+
+-- Of the terms that may be looked up, order[1..optional], those whose postings are few are better added up: they move
+-- behind the others. Returns how many stay.
+local function keep_worth_looking_up(order, count, optional)
+    local postings = 0
+    for i = optional + 1, count do
+        postings = postings + (order[i].upto - order[i].position)
+    end
+    local kept = 0
+    for i = 1, optional do
+        local term = order[i]
+        if term.upto - term.position > postings * LOOK_UP_COST then
+            kept = kept + 1
+            order[i], order[kept] = order[kept], term
         end
     end
-    local total, optional = 0, 0
+    return kept
+end
+
+-- The terms that occur in the stretch: first those to look up, then those to add up. below[i] is what the first i can
+-- add together. Returns the number of the first ones, and of all; nil if together they do not pass the threshold.
+local function arrange(self, stop)
+    local order, below, terms, count = self.order, self.below, self.terms, 0
+    for i = 1, #terms do
+        local term = terms[i]
+        if term.base + term.postings[term.position].at < stop then
+            count = count + 1
+            put_in_order(order, count, term, stop)
+        end
+    end
+    local total, optional, threshold = 0, 0, self.ranking.threshold
     for i = 1, count do
         total = total + order[i].bound
-        below[i] = total
-        if total <= self.ranking.threshold then
+        if total <= threshold then
             optional = i
         end
     end
-    return count, optional
+    if optional == count then
+        return nil
+    end
+    optional = keep_worth_looking_up(order, count, optional)
+    total = 0
+    for i = 1, optional do
+        total = total + order[i].bound
+        below[i] = total
+    end
+    return optional, count
 end
 
 local function collect(self, start, from, stop, optional)
     local entries, best, rest = self.entries, self.ranking, self.below[optional] or 0
-    local at = next_above(from, stop, best.threshold - rest)
+    local kind, customer, other = self.kind, self.customer, self.other
+    local at = next_wanted(from, stop, best.threshold - rest, entries, kind, customer, other)
     while at < stop do
-        local entry = entries[at]
-        if passes(self, entry) then
-            local chunk = start + at
-            local score = complete(self, sums[at], chunk, entry.length, optional)
-            if score and is_wanted(self, chunk - entry.position) then
-                ranking.offer(best, chunk, chunk - entry.position, score)
-            end
+        local entry, chunk = entries[at], start + at
+        local score = complete(self, sums[at], chunk, entry.length, optional)
+        if score and is_wanted(self, chunk - entry.position) then
+            ranking.offer(best, chunk, chunk - entry.position, score)
         end
-        at = next_above(at + 1, stop, best.threshold - rest)
+        at = next_wanted(at + 1, stop, best.threshold - rest, entries, kind, customer, other)
     end
 end
 
 -- Score the passages first..stop-1, which lie within one window and within one block of every term.
 local function stretch(self, first, stop)
-    local count, optional = arrange(self, stop)
-    if optional == count then
+    local optional, count = arrange(self, stop)
+    if optional == nil then
         return
     end
     local window = (first - first % WINDOW) / WINDOW
@@ -166,22 +202,32 @@ local function stretch(self, first, stop)
     ffi.fill(sums + (first - start), (stop - first) * 8)
     for i = optional + 1, count do
         local term = self.order[i]
-        local upto = term.count
-        if term.last >= stop then
-            upto = packed.find(term.postings, term.position, upto, stop - term.base)
-        end
-        add_run(term.postings, term.position, upto, term.base - start, self.entries, term.weight)
-        self.examined = self.examined + (upto - term.position)
-        term.position = upto
+        local shift, run = term.base - start, term.upto - term.position
+        add_run(term.postings + term.position, run, sums + shift, self.entries + shift, term.weight)
+        self.examined = self.examined + run
+        term.position = term.upto
     end
     collect(self, start, first - start, stop - start, optional)
 end
 
--- Stand every term on its first posting from `at` on and drop those that have none. Returns the nearest passage, and
--- where the first of the blocks ends.
-local function stand(self, at)
+-- How many of the terms, which stand in rising order of weight, cannot pass the threshold together. No posting's share
+-- passes its term's weight by more than the rounding.
+local function count_idle(self)
+    local terms, total, threshold = self.terms, 0, self.ranking.threshold
+    for i = 1, #terms do
+        total = total + terms[i].weight + ROUNDING
+        if total > threshold then
+            return i - 1
+        end
+    end
+    return #terms
+end
+
+-- Stand the terms from `first` to the last on their first postings from `at` on and drop those that have none. Returns
+-- the nearest passage, and where the first of the blocks ends.
+local function stand(self, at, first, last)
     local terms, nearest, stop = self.terms, math.huge, math.huge
-    for i = #terms, 1, -1 do
+    for i = last, first, -1 do
         local term = terms[i]
         if reader.seek(term, at) then
             nearest = math.min(nearest, term.base + term.postings[term.position].at)
@@ -209,19 +255,18 @@ end
 local function go_through(self)
     local at = 0
     while true do
-        local nearest, stop = stand(self, at)
-        if #self.terms == 0 then
-            return
-        end
-        at = in_windows(self, nearest)
-        if at == nil then
+        local idle = count_idle(self)
+        local nearest, stop = stand(self, at, idle + 1, #self.terms)
+        at = nearest < math.huge and in_windows(self, nearest)
+        if not at then
             return
         elseif at == nearest then
             if self.examined >= search.MOST_EXAMINED then
                 self.bounded = true
                 return
             end
-            stop = math.min(stop, at - at % WINDOW + WINDOW)
+            local _, idle_stop = stand(self, at, 1, idle)
+            stop = math.min(stop, idle_stop, at - at % WINDOW + WINDOW)
             stretch(self, at, stop)
             at = stop
         end
@@ -238,6 +283,9 @@ local function open_terms(tenant, words, passages)
             table.insert(terms, term)
         end
     end
+    table.sort(terms, function(left, right)
+        return left.weight < right.weight
+    end)
     return terms
 end
 
@@ -261,10 +309,11 @@ end
 function search.rank(tenant, terms, passages, words, limit, filter)
     local self = {
         tenant = tenant, ranking = ranking.start(limit), order = {}, below = {}, examined = 0, bounded = false,
-        kind_hash = filter.kind and norms.kind_hash(filter.kind),
-        customer_hash = filter.customer_id and norms.customer_hash(filter.customer_id),
-        general = filter.general, wanted = filter.wanted, windows = filter.windows, window_index = 1,
+        kind = filter.kind and norms.kind_hash(filter.kind) or 0,
+        customer = filter.customer_id and norms.customer_hash(filter.customer_id) or -1,
+        wanted = filter.wanted, windows = filter.windows, window_index = 1,
     }
+    self.other = filter.general and norms.customer_hash(nil) or self.customer
     self.terms = open_terms(tenant, terms, passages)
     if #self.terms > 0 then
         prepare_saturation(words / passages)

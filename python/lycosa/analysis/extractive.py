@@ -21,7 +21,7 @@ __all__ = [
 MAX_FACTS = 6
 MAX_PER_SOURCE = 2
 # Characters of a sentence that can stand alone: shorter ones are headings, longer ones lists.
-_MIN_SENTENCE, _MAX_SENTENCE = 30, 420
+_MIN_SENTENCE, _MAX_SENTENCE = 36, 420
 _SAME = 0.6
 
 
@@ -101,7 +101,7 @@ def best_sentences(
                 continue
             found = content_words(text)
             score = 3.0 * len(found & asked) / max(len(asked), 1) + min(len(found & about), 3) * 0.3
-            score += 0.6 / (1 + order) + 0.4 / (1 + place) + (0.8 if spoken == language else 0.0)
+            score += 0.6 / (1 + order) + 0.4 / (1 + place) + (1.2 if spoken == language else 0.0)
             ranked.append(Ranked(text, source, score))
     ranked.sort(key=lambda item: (-item.score, item.source.id, item.text))
     return _without_repeats(ranked, limit)

@@ -47,10 +47,12 @@ class Segment:
 
     @property
     def mean_revenue_cents(self) -> float:
+        """What a customer of the segment has bought, on average."""
         return self.revenue_cents / max(self.customers, 1)
 
     @property
     def mean_orders(self) -> float:
+        """How often a customer of the segment has ordered, on average."""
         return self.orders / max(self.customers, 1)
 
 

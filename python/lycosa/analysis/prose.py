@@ -4,19 +4,25 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator
+from difflib import SequenceMatcher
 from typing import Any, Final
 
 from langchain_core.utils.json import parse_partial_json
 
-from lycosa.analysis.texts import content_words, sentences
-from lycosa.analysis.verify import normalised, numbers
+from lycosa.analysis.texts import content_list, content_words, sentences
 
 __all__ = ["Prose", "SentenceGate", "read_block", "visible"]
 
 # Where part 2 begins: a fence, or its object without one.
 _BLOCK: Final = re.compile(r'```|(?:^|\n)[^\S\n]*\{\s*"(?:facts|risks|opportunities|open_questions)"')
 # An end of the text that may still become such a beginning.
-_MAYBE: Final = re.compile(r'(?:`{1,2}|(?:^|\n)\s*(?:\{\s*(?:"\w*)?)?)$')
+_MAYBE: Final = re.compile(r'\s*(?:`{1,2}|\{\s*(?:"\w*)?)?$')
+# "in 1975 in 1975", "multinational multinational": a small model that has begun to stammer.
+_REPEATED: Final = re.compile(r"\b(\w+(?:\s+\w+)?)\s+\1\b", re.IGNORECASE)
+_NAME: Final = re.compile(r"(?<!^)\b[A-ZА-ЯЁ][\w-]+")
+_DENIAL: Final = re.compile(
+    r"\b(?:not|no|never|none|neither|nor|without|не|нет|без|ни)\b|n't\b", re.IGNORECASE
+)
 _MAX_BLOCK: Final = 64 * 1024
 
 
@@ -58,7 +64,8 @@ class Prose:
             self._pending = ""
         else:
             held = _MAYBE.search(self._pending)
-            at = held.start() if held is not None else len(self._pending)
+            assert held is not None, "an empty end matches"
+            at = held.start()
             ready, self._pending = self._pending[:at], self._pending[at:]
         return self._give(ready)
 
@@ -93,27 +100,27 @@ def read_block(text: str) -> dict[str, Any]:
 
 
 class SentenceGate:
-    """Lets a weak model's sentence out only when what it was given bears it out.
+    """Lets a weak model's sentence out only when one sentence it was given bears it out.
 
-    All its numbers, all its names and nearly all its other words stand in the given texts, most of them in one
-    sentence there; and it does not repeat an earlier one. `dropped` counts the others.
+    Laid along that sentence, nearly all its words stand there in the same order, and of its numbers and names every
+    one; both deny something or neither does; and it repeats neither an earlier one nor itself. So a year put to
+    another event, an invented founder or a forgotten "not" does not pass. `dropped` counts what did not.
     """
 
     MOST: Final = 3
+    # Part of the words that must stand in the given sentence.
+    _BORNE: Final = 0.85
 
     def __init__(self, given: Iterable[str]) -> None:
-        texts = list(given)
-        self._words = [content_words(text) for text in texts]
-        self._all = set().union(*self._words) if texts else set()
-        self._numbers = set().union(*(numbers(text) for text in texts)) if texts else set()
+        self._given = [(content_list(text), _denies(text)) for text in given]
         self._tail = ""
         self.accepted: list[str] = []
         self.dropped = 0
 
     @property
-    def is_full(self) -> bool:
-        """Whether there are sentences enough."""
-        return len(self.accepted) >= self.MOST
+    def is_done(self) -> bool:
+        """Whether there are sentences enough, or so many bad ones that no good one is to be expected."""
+        return len(self.accepted) >= self.MOST or self.dropped >= self.MOST
 
     def feed(self, piece: str) -> Iterator[str]:
         """The sentences that this piece completes and that are borne out."""
@@ -130,10 +137,12 @@ class SentenceGate:
         for sentence in sentences(self._tail):
             if sentence.rstrip("\"'»”)").endswith((".", "!", "…")):
                 yield from self._judge(sentence)
+            else:
+                self.dropped += 1
         self._tail = ""
 
     def _judge(self, sentence: str) -> Iterator[str]:
-        if self.is_full:
+        if self.is_done:
             return
         shown = visible(sentence).replace("\n", " ")
         if self._is_borne_out(shown):
@@ -143,15 +152,23 @@ class SentenceGate:
             self.dropped += 1
 
     def _is_borne_out(self, sentence: str) -> bool:
-        found = content_words(sentence)
-        if len(found) < 3 or not numbers(sentence) <= self._numbers:
+        told, denies = content_list(sentence), _denies(sentence)
+        if len(told) < 3 or _REPEATED.search(sentence):
             return False
-        names = set(re.findall(r"(?<!^)\b[A-ZА-ЯЁ][\w-]+", sentence))
-        if not all(content_words(normalised(name)) <= self._all for name in names):
+        # The first word of a sentence is capital anyway.
+        names = {word for name in _NAME.findall(sentence) for word in content_list(name)}
+        weighty = {at for at, word in enumerate(told) if word in names or any(c.isdigit() for c in word)}
+        if not any(denies == other and self._stands(told, weighty, given) for given, other in self._given):
             return False
-        if len(found & self._all) < 0.85 * len(found):
-            return False
-        if max((len(found & words) for words in self._words), default=0) < 0.6 * len(found):
-            return False
+        found = set(told)
         earlier = (content_words(other) for other in self.accepted)
         return all(len(found & other) <= 0.6 * min(len(found), len(other)) for other in earlier)
+
+    def _stands(self, told: list[str], weighty: set[int], given: list[str]) -> bool:
+        blocks = SequenceMatcher(None, given, told, autojunk=False).get_matching_blocks()
+        aligned = {at for block in blocks for at in range(block.b, block.b + block.size)}
+        return weighty <= aligned and len(aligned) >= self._BORNE * len(told)
+
+
+def _denies(text: str) -> bool:
+    return _DENIAL.search(text) is not None

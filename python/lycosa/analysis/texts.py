@@ -7,14 +7,23 @@ from typing import Literal
 
 from lycosa.analysis.report import Language
 
-__all__ = ["Scope", "clean", "clip_bytes", "content_words", "language_of", "one_line", "sentences"]
+__all__ = [
+    "Scope",
+    "clean",
+    "clip_bytes",
+    "content_list",
+    "content_words",
+    "language_of",
+    "one_line",
+    "sentences",
+]
 
 Scope = Literal["text", "line"]
 
 # Control, format (bidi marks, zero widths, tag characters), surrogate, private and unassigned characters.
 _UNSEEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn"})
 _SPACES = re.compile(r"[^\S\n]+")
-_BLANK_LINES = re.compile(r"\n\s*\n+")
+_LINE_END = re.compile(r"\s*\n\s*")
 _END = re.compile(r"[.!?…]+[\"'»”’)\]]*(?=\s|$)|\n+")
 _WORD = re.compile(r"[^\W_]+(?:[-'’][^\W_]+)*")
 _ABBREVIATION_TEXT = (
@@ -47,7 +56,7 @@ def clean(text: str, limit: int, scope: Scope = "text") -> str:
             kept.append(" ")
         elif unicodedata.category(character) not in _UNSEEN:
             kept.append(character)
-    joined = _BLANK_LINES.sub("\n", _SPACES.sub(" ", "".join(kept))).strip()
+    joined = _LINE_END.sub("\n", _SPACES.sub(" ", "".join(kept))).strip()
     if len(joined) <= limit:
         return joined
     cut = joined[:limit]
@@ -114,10 +123,15 @@ def words(text: str) -> list[str]:
     return [word.replace("ё", "е") for word in _WORD.findall(text.lower())]
 
 
-def content_words(text: str) -> set[str]:
-    """The beginnings of the words that carry meaning, so that inflected forms meet.
+def content_list(text: str) -> list[str]:
+    """The beginnings of the words that carry meaning, in their order, so that inflected forms meet.
 
     Five letters stand for a longer word: coarser than the store's stemmers and enough to compare sentences that the
     store has already found.
     """
-    return {word if word.isdigit() else word[:5] for word in words(text) if word not in _STOP_WORDS}
+    return [word if word.isdigit() else word[:5] for word in words(text) if word not in _STOP_WORDS]
+
+
+def content_words(text: str) -> set[str]:
+    """`content_list` without order and repeats."""
+    return set(content_list(text))

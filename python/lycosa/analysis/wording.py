@@ -117,9 +117,9 @@ OPPORTUNITY: Final = _beginnings(
     r"opportunit", r"возможност",
     r"renew", r"expan", r"upgrad", r"additional", r"interested", r"interest in", r"pilot", r"asked for", r"asks for",
     r"quote\b", r"proposal", r"budget", r"would like", r"wants? ", r"wish", r"plans? to", r"considering", r"evaluat",
-    r"training", r"demo\b", r"more (?:licen[cs]es|seats|users|sites)", r"roll ?out", r"new (?:site|office|region)",
+    r"demo\b", r"more (?:licen[cs]es|seats|users|sites)", r"roll ?out", r"new (?:site|office|region)",
     r"продл", r"расшир", r"заинтерес", r"интерес", r"пилот", r"бюджет", r"предложени", r"дополнительн", r"планиру",
-    r"хотят", r"хочет", r"хотел", r"просят", r"просит", r"попросил", r"рассматрива", r"обучени", r"внедр", r"демо",
+    r"хотят", r"хочет", r"хотел", r"просят", r"просит", r"попросил", r"рассматрива", r"внедр", r"демо",
     r"нов(?:ый|ые|ого|ых) (?:филиал|офис|площадк)",
 )  # fmt: skip
 # Right before such a word: nothing of the kind happened.

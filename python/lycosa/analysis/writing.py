@@ -214,7 +214,7 @@ async def write_offline(
     """
     best = best_sentences(gathered.sources, gathered.customer, question, gathered.language, limit=6)
     facts = extract_facts(best, gathered.sources[0], gathered.language)
-    english = best_sentences(gathered.sources, gathered.customer, question, "en", limit=5, only="en")
+    english = best_sentences(gathered.sources, gathered.customer, question, "en", limit=3, only="en")
     reason = _unfit(gathered, bool(english))
     if reason is not None:
         draft = write_extractive(gathered, question, say)
@@ -228,18 +228,21 @@ async def write_offline(
     _in_words(first, say)
     gate = SentenceGate(given)
     mark = prompts.new_mark()
-    values = {"sources": f"{mark}\n" + "\n".join(given[1:]) + f"\n{mark}"}
+    values = {
+        "name": one_line(gathered.customer.name, 100),
+        "sources": f"{mark}\n" + "\n".join(given[1:]) + f"\n{mark}",
+    }
     async with aclosing(_stream(writer, prompts.SUMMARY, values, spent)) as pieces:
         async for piece in pieces:
             for sentence in gate.feed(piece):
                 _in_words(f" {sentence}", say)
-            if gate.is_full:
+            if gate.is_done:
                 break
     for sentence in gate.finish():
         _in_words(f" {sentence}", say)
     draft = Draft(" ".join([first, *gate.accepted]), facts, dropped_sentences=gate.dropped)
     if not gate.accepted:
-        rest = f" {english[0].text} [{english[0].source.id}]"
+        rest = "".join(f" {item.text} [{item.source.id}]" for item in english[:2])
         _in_words(rest, say)
         draft.summary += rest
         draft.degraded.append(

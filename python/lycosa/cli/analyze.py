@@ -69,6 +69,7 @@ async def stream(
 ) -> Report:
     """Show the analysis as it comes and give the report."""
     found = await session.services.customers.locate(session.identity, customer)
+    await session.services.prepare()
     events = session.services.analyses.analyze(
         session.identity,
         found.id,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
+import uvloop
 from pydantic import ValidationError
 from typer.core import TyperGroup
 
@@ -108,11 +109,12 @@ def _run(function: Callable[..., Any], given: Shared, own: dict[str, Any]) -> in
     try:
         result = function(Invocation(load_settings(given), output), **own)
         if inspect.iscoroutine(result):
-            asyncio.run(result)
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(result)
     except LycosaError as problem:
         output.error(problem)
         return problem.exit_status
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except BrokenPipeError:
         # The reader has left, as `head` does. Nothing more can be written, also not at exit.

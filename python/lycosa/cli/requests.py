@@ -1,13 +1,16 @@
 """`lycosa requests`: the history of what was asked and answered, and its sums."""
 
+import json
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from lycosa.cli.command import Invocation, command
 from lycosa.cli.customers import Cursor, Limit, SortOrder, note_page, timestamp
-from lycosa.cli.output import moment, record, span, sparkline, table
+from lycosa.cli.output import moment, plain, record, span, sparkline, table
 from lycosa.cli.session import open_session
 from lycosa.errors import Invalid
 from lycosa.services.requests import RequestLookUp
@@ -58,44 +61,42 @@ async def find(
             cursor=cursor,
             limit=limit,
         )
-    run.output.show(
-        page,
-        table(
-            [
-                "asked (UTC)",
-                "id",
-                "customer",
-                "kind",
-                "status",
-                "model",
-                "tokens",
-                "took",
-                "cached",
-                "question",
-            ],
-            [
-                [
-                    moment(row.created_at),
-                    row.id,
-                    row.customer_id,
-                    row.kind,
-                    row.status,
-                    row.model,
-                    row.tokens_in + row.tokens_out,
-                    span(row.duration_ms),
-                    row.cached,
-                    row.question[:60],
-                ]
-                for row in page.rows
-            ],
-            right=["tokens", "took"],
-        ),
-    )
-    if len(page.rows) > 2 and not run.output.json:
-        run.output.note(
-            f"took, oldest to newest as listed: {sparkline([row.duration_ms for row in page.rows])}"
-        )
+    run.output.show(page, _listed(plain(page)["rows"]))
+    if len(page.rows) > 2:
+        took = [row.duration_ms for row in sorted(page.rows, key=lambda row: row.created_at)]
+        run.output.note(f"took, from the oldest to the newest: {sparkline(took)}")
     note_page(run, len(page.rows), page.next, page.previous)
+
+
+def _listed(rows: Sequence[Mapping[str, Any]]) -> Table:
+    columns = [
+        "asked (UTC)",
+        "id",
+        "customer",
+        "kind",
+        "status",
+        "model",
+        "tokens",
+        "took",
+        "cached",
+        "question",
+    ]
+    shown = [
+        [
+            moment(row["created_at"]),
+            row["id"],
+            row["customer_id"],
+            row["kind"],
+            row["status"],
+            row["model"],
+            row["tokens_in"] + row["tokens_out"],
+            span(row["duration_ms"]),
+            row["cached"],
+            row["question"][:60],
+        ]
+        for row in rows
+    ]
+    return table(columns, shown, right=["tokens", "took"])
 
 
 async def get(
@@ -121,7 +122,7 @@ async def get(
                 "took": span(request.duration_ms),
                 "cached": request.cached,
                 "error": request.error,
-                "answer": request.answer,
+                "answer": _prose(request.answer),
             }
         ),
         "",
@@ -134,6 +135,15 @@ async def get(
             right=["#"],
         ),
     )
+
+
+def _prose(answer: str | None) -> str | None:
+    """Of a report its summary, any other answer as it is; --json shows all."""
+    try:
+        found = json.loads(answer or "")
+    except ValueError:
+        return answer
+    return str(found["summary"]) if isinstance(found, dict) and "summary" in found else answer
 
 
 async def totals(

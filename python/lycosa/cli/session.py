@@ -47,7 +47,7 @@ async def open_session(
     client = connect(settings)
     await client.open(timeout)
     try:
-        services = Services.build(Procedures(client), settings)
+        services = Services(Procedures(client), settings)
         try:
             yield Session(services, Identity.local(settings))
         finally:

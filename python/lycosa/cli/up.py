@@ -16,15 +16,17 @@ from lycosa.cli.command import Invocation, command
 from lycosa.cli.importing import Kind, Refused, chunks_of, load
 from lycosa.cli.output import record
 from lycosa.cli.session import Session, open_session
-from lycosa.errors import LycosaError
+from lycosa.errors import LycosaError, NotFound
 from lycosa.settings import Settings
 from lycosa.supervisor import Store, Supervisor
 from lycosa.telemetry import configure_logging
 
-# What the demonstration analyzes; the first of data/samples.
-SAMPLE_CUSTOMER = "S-001"
+# What the demonstration analyzes, of data/samples: texts in both languages and a note with wishes. In English, which
+# the offline model writes.
+SAMPLE_CUSTOMER = "S-015"
+_SAMPLE_LANGUAGE = "en"
 
-_STILL_STARTING_SECONDS = 5.0
+_STILL_STARTING_SECONDS = 3.0
 _INDEX_SECONDS = 5.0
 
 
@@ -147,11 +149,21 @@ async def _demonstrate(run: Invocation, home: Path) -> None:
             if not (await session.services.documents.find(session.identity, limit=1)).rows:
                 await _load(run, session, samples / "documents.ndjson", Kind.documents)
                 await _indexed(session)
+            customer = await _shown_customer(session)
             if not run.output.json:
-                run.output.print(f"\n$ lycosa analyze {SAMPLE_CUSTOMER}")
-            await stream(run, session, SAMPLE_CUSTOMER)
+                run.output.print(f"\n$ lycosa analyze {customer} --language {_SAMPLE_LANGUAGE}")
+            await stream(run, session, customer, language=_SAMPLE_LANGUAGE)
     except LycosaError as problem:
         run.output.error(problem)
+
+
+async def _shown_customer(session: Session) -> str:
+    """The sample, or the first customer of a store that holds others."""
+    try:
+        return (await session.services.customers.locate(session.identity, SAMPLE_CUSTOMER)).id
+    except NotFound:
+        page = await session.services.customers.find(session.identity, "all", limit=1)
+        return page.rows[0].id if page.rows else SAMPLE_CUSTOMER
 
 
 async def _indexed(session: Session) -> None:

@@ -45,8 +45,8 @@ def main() -> None:
     server = serve(sys.argv[1], key)
     print(server.listening_address, flush=True)
     sys.stdin.read()
-    # Nothing is kept: no reason to wait for the engine's threads.
-    os._exit(0)
+    # Its last reference: the engine stops and its threads are joined.
+    del server
 
 
 if __name__ == "__main__":

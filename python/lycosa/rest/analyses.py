@@ -3,11 +3,11 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Annotated, Any
 
 import anyio
 import structlog
-from fastapi import APIRouter
+from fastapi import APIRouter, Header
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -48,10 +48,19 @@ _STREAM_EXAMPLE = (
     response_model=Report,
     responses={
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}},
-        **responses(404, 413, 415, 422, 503, 504),
+        **responses(404, 409, 413, 415, 422, 503, 504),
     },
 )
-async def analyze(asked: AnalysisAsked, request: Request, asking: Asking, services: With) -> Response:
+async def analyze(
+    asked: AnalysisAsked,
+    request: Request,
+    asking: Asking,
+    services: With,
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=128, description="Repeated, it gives the answer that was recorded."),
+    ] = None,
+) -> Response:
     """Gather what is known about a customer and write a sourced analysis of it.
 
     Every fact is quoted from its source. Asked again with nothing changed, the answer comes from the cache and costs
@@ -59,9 +68,15 @@ async def analyze(asked: AnalysisAsked, request: Request, asking: Asking, servic
     the events step, source, fact and token stream as they happen, then one report, or one error. Whoever hangs up
     stops the work.
     """
+    await services.prepare()
     events = _Events(
         services.analyses.analyze(
-            asking, asked.customer_id, asked.question, language=asked.language, fresh=asked.fresh
+            asking,
+            asked.customer_id,
+            asked.question,
+            language=asked.language,
+            fresh=asked.fresh,
+            request_id=idempotency_key,
         )
     )
     streams = EVENT_STREAM in request.headers.get("accept", "")

@@ -8,7 +8,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lycosa.identity import Identity
-from lycosa.rest.problems import Problem, problem
 from lycosa.services import Services
 
 
@@ -41,8 +40,3 @@ Cursor = Annotated[
     str | None, Query(max_length=4096, description="`next` or `previous` of another page of the same query.")
 ]
 Limit = Annotated[int, Query(ge=1, le=1000, description="Rows in a page.")]
-
-
-def example(status: int, code: str, kind: str, detail: str, **details: Any) -> Problem:
-    """A problem as the documentation shows it."""
-    return problem(status, kind=kind, code=code, detail=detail, details=details, request_id="5b3c...")

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator
 from typing import Any
 
 import structlog
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -44,13 +46,16 @@ def create_app(settings: Settings) -> FastAPI:
         description=_DESCRIPTION,
         lifespan=_lifespan,
         redirect_slashes=False,
-        generate_unique_id_function=lambda route: route.name,
     )
     app.state.settings = settings
     app.state.identity = Identity.local(settings)
     app.state.metrics = HttpMetrics()
-    for router in (customers, documents, analyses, requests, operations):
-        app.include_router(router.router)
+    for surface in (customers, documents, analyses, requests, operations):
+        # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
+        app.router.routes.extend(surface.router.routes)
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            route.operation_id = route.name
     app.add_exception_handler(LycosaError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_status)
@@ -63,15 +68,24 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Settings = app.state.settings
     client = connect(settings)
     client.start()
-    services = Services.build(Procedures(client), settings)
+    services = Services(Procedures(client), settings)
     app.state.services = services
+    # Not waited for: everything but an analysis is answered meanwhile.
+    preparing = asyncio.create_task(_prepare(services), name="lycosa-prepare")
     watching = asyncio.create_task(app.state.metrics.watch_loop(), name="lycosa-loop-lag")
     try:
         yield
     finally:
         watching.cancel()
+        preparing.cancel()
         await services.aclose()
         await client.close()
+
+
+async def _prepare(services: Services) -> None:
+    await services.prepare()
+    # What it made stays; the collector, tuned in rest/server.py, need not look at it again.
+    gc.freeze()
 
 
 async def _on_error(request: Request, error: Any) -> Response:

@@ -1,5 +1,6 @@
 """Imports over HTTP: the body streams in, outcomes stream out as NDJSON."""
 
+import asyncio
 import json
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable
 from typing import Any, Literal
@@ -7,14 +8,16 @@ from typing import Any, Literal
 import structlog
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response, StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 from lycosa.errors import Invalid, LycosaError
 from lycosa.rest.answers import request_id
 from lycosa.rest.bodies import body_stream, import_format, media_type
 from lycosa.rest.problems import internal, of_error
 from lycosa.rest.schemas import ImportSummaryOut, RowOutcomeOut
+from lycosa.rest.spool import Spool
 from lycosa.services.imports import Format, ImportSummary, Progress, RowOutcome
 
 NDJSON = "application/x-ndjson"
@@ -40,25 +43,52 @@ async def stream_import(
         chunks = body_stream(request)
     progress = importer(chunks, format)
     first = await anext(progress)
-    return StreamingResponse(_lines(request_id(request), first, progress), media_type=NDJSON)
+    return _Answer(_lines(request_id(request), first, progress), media_type=NDJSON)
+
+
+class _Answer(StreamingResponse):
+    """A streaming response that leaves the request's messages to the import, which is still reading them."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send."""
+        await self.stream_response(send)
 
 
 async def _lines(
     identifier: str, first: Progress, progress: AsyncGenerator[Progress, None]
 ) -> AsyncIterator[bytes]:
-    """The answer. It has begun, so an error is its last line and not its status."""
+    spool = Spool()
+    importing = asyncio.create_task(_import(identifier, first, progress, spool), name="lycosa-import")
+    try:
+        async for piece in spool.read():
+            yield piece
+    finally:
+        importing.cancel()
+        await asyncio.gather(importing, return_exceptions=True)
+        spool.close()
+
+
+async def _import(
+    identifier: str, first: Progress, progress: AsyncGenerator[Progress, None], spool: Spool
+) -> None:
+    """Write outcomes as they come. The answer has begun, so an error is its last line and not its status."""
     item: Progress | None = first
     try:
         while item is not None:
-            yield _written(item)
+            await spool.write(_written(item))
             item = await anext(progress, None)
     except LycosaError as problem:
-        yield _encode(of_error(problem, identifier).model_dump()).encode("utf-8", "replace") + b"\n"
+        await spool.write(
+            _encode(of_error(problem, identifier).model_dump()).encode("utf-8", "replace") + b"\n"
+        )
+    except ClientDisconnect:
+        _log.info("import_left")
     except Exception as problem:
         _log.exception("import_failed", error=type(problem).__name__)
-        yield _encode(internal(identifier).model_dump()).encode() + b"\n"
+        await spool.write(_encode(internal(identifier).model_dump()).encode() + b"\n")
     finally:
         await progress.aclose()
+        spool.end()
 
 
 def _written(item: Progress) -> bytes:

@@ -27,7 +27,7 @@ async def live() -> Response:
 @router.get("/readyz", response_model=ReadyOut, responses=responses(503))
 async def ready(services: With) -> Response:
     """Whether requests can be served: 503 while the store is away. A load balancer waits until it is back."""
-    return answer(ReadyOut, (await services.system.ready())._asdict())
+    return answer(ReadyOut, await services.system.ready())
 
 
 @router.get(

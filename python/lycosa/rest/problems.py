@@ -49,7 +49,21 @@ _HTTP_CODES = {
 class Problem(BaseModel):
     """An error, in the form of RFC 9457. `kind` decides the status, `code` names the error, `details` the place."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={
+            "example": {
+                "type": "urn:lycosa:problem:customer-not-found",
+                "title": "There is no such thing",
+                "status": 404,
+                "detail": "customer S-999 does not exist",
+                "code": "CUSTOMER_NOT_FOUND",
+                "kind": "not_found",
+                "details": {"id": "S-999"},
+                "request_id": "b05ddb390e634cefa709bc4cb127ce00",
+            }
+        },
+    )
 
     type: str = Field(description="urn:lycosa:problem:<code>")
     title: str = Field(description="The kind in words.")

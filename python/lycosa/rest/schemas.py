@@ -112,10 +112,12 @@ class UpsertOutcomeOut(Answer):
     """What became of one row."""
 
     outcome: Literal["inserted", "updated", "unchanged", "invalid", "conflict"]
-    id: str | None
-    version: int | None = Field(description="The stored version, with conflict too; 0 for none stored.")
-    field: str | None = Field(description="Which field is wrong.")
-    problem: str | None = Field(description="What is wrong with it.")
+    id: str | None = Field(examples=["S-001"])
+    version: int | None = Field(
+        examples=[1], description="The stored version, with conflict too; 0 for none stored."
+    )
+    field: str | None = Field(examples=[None], description="Which field is wrong.")
+    problem: str | None = Field(examples=[None], description="What is wrong with it.")
 
 
 class UpsertAnswer(Answer):
@@ -201,8 +203,8 @@ class DocumentPageOut(Answer):
 class HitOut(Answer):
     """The best passage of one document."""
 
-    id: str
-    title: str
+    id: str = Field(examples=["n-1"])
+    title: str = Field(examples=["Call"])
     source: str | None
     kind: str
     customer_id: str | None
@@ -210,7 +212,7 @@ class HitOut(Answer):
     created_at: float = Field(description=_SINCE)
     chunk: int = Field(description="Place of the passage within the document.")
     score: float = Field(description="BM25; comparable within one answer only.")
-    text: str
+    text: str = Field(examples=["Wants to renew in May."])
 
 
 class SearchOut(Answer):
@@ -230,7 +232,7 @@ class AnalysisAsked(Asked):
 
     customer_id: str = Field(min_length=1, max_length=128, examples=["S-001"])
     question: str | None = Field(
-        None, min_length=1, max_length=1000, examples=["What could make them leave?"]
+        None, min_length=1, max_length=4096, examples=["What could make them leave?"]
     )
     language: Literal["en", "ru"] | None = Field(
         None, description="Of the report; the question's when absent."
@@ -241,20 +243,20 @@ class AnalysisAsked(Asked):
 class RequestSummaryOut(Answer):
     """One question of the history, without its answer."""
 
-    id: str
-    customer_id: str | None
+    id: str = Field(examples=["2f1c9a34"])
+    customer_id: str | None = Field(examples=["S-001"])
     kind: str = Field(examples=["analysis"])
     status: Literal["done", "degraded", "failed", "cancelled"]
-    question: str
-    model: str | None
+    question: str = Field(examples=["What could make them leave?"])
+    model: str | None = Field(examples=["extractive"])
     cost_microusd: int = Field(description="Millionths of a US dollar.")
-    tokens_in: int
-    tokens_out: int
+    tokens_in: int = Field(examples=[812])
+    tokens_out: int = Field(examples=[120])
     cached: bool
-    duration_ms: int
+    duration_ms: int = Field(examples=[1430])
     created_at: float = Field(description=_SINCE)
     error: str | None
-    answer_bytes: int
+    answer_bytes: int = Field(examples=[9214])
 
 
 class RequestPageOut(Answer):
@@ -268,28 +270,28 @@ class RequestPageOut(Answer):
 class RequestSourceOut(Answer):
     """What an answer rests on."""
 
-    position: int
+    position: int = Field(examples=[1])
     kind: Literal["document", "record", "history", "web"]
-    ref: str
+    ref: str = Field(examples=["n-1"])
     title: str
-    quote: str
+    quote: str = Field(examples=["Wants to renew in May."])
 
 
 class RequestOut(Answer):
     """One question with its answer."""
 
-    id: str
-    customer_id: str | None
+    id: str = Field(examples=["2f1c9a34"])
+    customer_id: str | None = Field(examples=["S-001"])
     kind: str
     status: Literal["done", "degraded", "failed", "cancelled"]
-    question: str
+    question: str = Field(examples=["What could make them leave?"])
     answer: str | None
-    model: str | None
+    model: str | None = Field(examples=["extractive"])
     cost_microusd: int
-    tokens_in: int
-    tokens_out: int
+    tokens_in: int = Field(examples=[812])
+    tokens_out: int = Field(examples=[120])
     cached: bool
-    duration_ms: int
+    duration_ms: int = Field(examples=[1430])
     created_at: float = Field(description=_SINCE)
     error: str | None
 
@@ -304,12 +306,12 @@ class RequestWithSourcesOut(Answer):
 class TotalsOut(Answer):
     """Exact sums."""
 
-    requests: int
+    requests: int = Field(examples=[42])
     cached: int
     failed: int
     cost_microusd: int = Field(description="Millionths of a US dollar.")
-    tokens_in: int
-    tokens_out: int
+    tokens_in: int = Field(examples=[812])
+    tokens_out: int = Field(examples=[120])
 
 
 class RowOutcomeOut(BaseModel):
@@ -337,7 +339,7 @@ class LiveOut(BaseModel):
     """The process answers."""
 
     status: Literal["ok"] = "ok"
-    version: str
+    version: str = Field(examples=["0.1.0"])
 
 
 class ReadyOut(Answer):

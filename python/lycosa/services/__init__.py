@@ -1,7 +1,9 @@
 """The use-cases, one module a domain. Surfaces give them their shape, their docstrings are the public wording."""
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Self
+import asyncio
+from functools import cached_property
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from lycosa.procedures import Procedures
 from lycosa.services.customers import CustomerService
@@ -15,32 +17,30 @@ if TYPE_CHECKING:
     from lycosa.services.analyses import AnalysisService
 
 
-@dataclass(frozen=True, slots=True)
 class Services:
     """Every service over one connection."""
 
-    customers: CustomerService
-    documents: DocumentService
-    requests: RequestService
-    analyses: "AnalysisService"
-    imports: ImportService
-    system: SystemService
+    def __init__(self, procedures: Procedures, settings: Settings) -> None:
+        self._procedures = procedures
+        self._settings = settings
+        self.customers = CustomerService(procedures)
+        self.documents = DocumentService(procedures)
+        self.requests = RequestService(procedures)
+        self.imports = ImportService(procedures)
+        self.system = SystemService(procedures)
 
-    @classmethod
-    def build(cls, procedures: Procedures, settings: Settings) -> Self:
-        """All of them. Nothing is opened or loaded before it is used."""
-        # Only who analyses pays for importing the libraries of language models.
+    @cached_property
+    def analyses(self) -> "AnalysisService":
+        """The analyses. Only who asks for them pays for importing the libraries of language models: a second."""
         from lycosa.services.analyses import AnalysisService
 
-        return cls(
-            customers=CustomerService(procedures),
-            documents=DocumentService(procedures),
-            requests=RequestService(procedures),
-            analyses=AnalysisService(procedures, settings),
-            imports=ImportService(procedures),
-            system=SystemService(procedures),
-        )
+        return AnalysisService(self._procedures, self._settings)
+
+    async def prepare(self) -> None:
+        """Import what `analyses` imports, in a thread, so that the event loop does not stand still for it."""
+        await asyncio.to_thread(import_module, "lycosa.services.analyses")
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers, the offline model."""
-        await self.analyses.aclose()
+        if "analyses" in vars(self):
+            await self.analyses.aclose()

@@ -97,9 +97,12 @@ class AnalysisService:
 
     async def aclose(self) -> None:
         """Finish recording, stop what still runs, end the models."""
-        for task in list(self._background):
-            if task.get_name() != "record":
-                task.cancel()
+        running = [task for task in self._background if task.get_name() != "record"]
+        for task in running:
+            task.cancel()
+        if running:
+            # Each begins to record its end before it is done.
+            await asyncio.wait(running)
         await self._settled()
         if self._models is not None:
             await self._models.close()

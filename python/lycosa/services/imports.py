@@ -16,15 +16,16 @@ from lycosa.services.rows import CsvRows, Row, RowProblem, json_row
 
 Format = Literal["csv", "ndjson"]
 
-# What one call takes, and what one call's bytes may hold the server for.
-MAX_CUSTOMERS = 1000
+# What one call carries. The store takes 1,000 customers a call, but seven index entries a row hold it for 12 ms and
+# more then, and everybody else waits; a quarter of that is 3 ms, and as fast over all.
+MAX_CUSTOMERS = 250
 MAX_DOCUMENTS = 100
 MAX_CUSTOMER_BYTES = 1024 * 1024
 MAX_DOCUMENT_BYTES = 512 * 1024
 IN_FLIGHT = 2
 
 # How much is cut into rows before other work on the event loop gets its turn: a few milliseconds.
-_SLICE = 32 * 1024
+_SLICE = 16 * 1024
 _RETRY_FOR = 30.0
 
 
@@ -56,15 +57,8 @@ class ImportSummary(NamedTuple):
 Progress: TypeAlias = list[RowOutcome] | ImportSummary
 
 
-class StoredRow(NamedTuple):
-    """The store's answer for one row, whatever the domain."""
-
-    outcome: str
-    id: str | None
-    version: int | None
-    field: str | None
-    problem: str | None
-
+# The store's answer for one row, whatever the domain: outcome, id, version, field, problem.
+StoredRow: TypeAlias = tuple[str, str | None, int | None, str | None, str | None]
 
 _Send = Callable[[list[Row]], Awaitable[Sequence[StoredRow]]]
 
@@ -108,8 +102,7 @@ class ImportService:
         """
 
         async def send(rows: list[Row]) -> Sequence[StoredRow]:
-            answer = await self._procedures.customer_upsert(tenant=identity.tenant, rows=rows)
-            return [StoredRow(*outcome) for outcome in answer]
+            return await self._procedures.customer_upsert(tenant=identity.tenant, rows=rows)
 
         reader = _CsvReader() if format == "csv" else _JsonReader(("since",))
         return _run(chunks, reader, send, (MAX_CUSTOMERS, MAX_CUSTOMER_BYTES))
@@ -134,7 +127,7 @@ class ImportService:
                     stored.append(problems[position])
                 else:
                     given = next(answer)
-                    stored.append(StoredRow(given.outcome, given.id, None, given.field, given.problem))
+                    stored.append((given.outcome, given.id, None, given.field, given.problem))
             return stored
 
         return _run(chunks, _JsonReader(("created_at",)), send, (MAX_DOCUMENTS, MAX_DOCUMENT_BYTES))
@@ -167,7 +160,7 @@ class _CustomerLinks:
                 row.setdefault("customer_id", found)
             elif key is not None:
                 identifier = row.get("id")
-                problems[position] = StoredRow(
+                problems[position] = (
                     "invalid",
                     identifier if isinstance(identifier, str) else None,
                     None,
@@ -240,7 +233,10 @@ class _Batch:
         except LycosaError as problem:
             problem.details["row"] = self.entries[0].number
             raise
-        return [_outcome(entry, stored) for entry in self.entries]
+        outcomes = [_outcome(entry, stored) for entry in self.entries]
+        # The connection leaves a reference to its arguments to the collector: it shall not keep the rows.
+        rows.clear()
+        return outcomes
 
 
 def _outcome(entry: _Entry, stored: Iterator[StoredRow]) -> RowOutcome:
@@ -250,7 +246,7 @@ def _outcome(entry: _Entry, stored: Iterator[StoredRow]) -> RowOutcome:
             number, record.line, "invalid", None, None, refused.field, refused.problem, record.data
         )
     answer = next(stored)
-    failed = answer.outcome in ("invalid", "conflict")
+    failed = answer[0] in ("invalid", "conflict")
     return RowOutcome(number, record.line, *answer, record.data if failed else None)
 
 

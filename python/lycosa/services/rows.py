@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 
 from lycosa.errors import Invalid
 from lycosa.services.encodable import unencodable
@@ -74,20 +75,31 @@ def _text(_field: str, cell: str) -> object:
 
 
 def _whole(field: str, cell: str) -> object:
+    if cell.isdigit() and cell.isascii() and len(cell) < 19:
+        return int(cell)
     if not _WHOLE.fullmatch(cell):
         raise RowProblem(field, "is not a whole number")
     return int(cell)
 
 
 def _time(field: str, cell: str) -> object:
-    if len(cell) > 64:
+    seconds = _seconds(cell)
+    if seconds is None:
         raise RowProblem(field, "is neither an ISO date nor unix seconds")
+    return seconds
+
+
+# Dates of a file repeat.
+@lru_cache(maxsize=4096)
+def _seconds(cell: str) -> float | None:
+    if len(cell) > 64:
+        return None
     if _SECONDS.fullmatch(cell) and len(cell) != 4:
         return float(cell)
     try:
         moment = datetime.fromisoformat(cell)
     except ValueError:
-        raise RowProblem(field, "is neither an ISO date nor unix seconds") from None
+        return None
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 

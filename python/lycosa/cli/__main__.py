@@ -1,0 +1,5 @@
+"""`python -m lycosa.cli` is `lycosa`."""
+
+from lycosa.cli.main import app
+
+app(prog_name="lycosa")
