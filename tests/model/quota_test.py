@@ -16,7 +16,13 @@ from zoneinfo import ZoneInfo
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from lycosa.client import Client
 from lycosa.errors import Conflict, Exhausted
@@ -169,7 +175,11 @@ class QuotaMachine(RuleBasedStateMachine):
         self.held: dict[str, Held] = {}
         self.limits = {name: Limit(name, fields["amount"], START) for name, fields in LIMITS.items()}
         self.limits["rate"].burst = 12
+
+    @initialize(shadow=st.sets(st.sampled_from(sorted(LIMITS)), max_size=2))
+    def define_all(self, shadow: set[str]) -> None:
         for name in LIMITS:
+            self.limits[name].shadow = name in shadow
             self.define(name)
 
     def clock(self, call: Coroutine[Any, Any, None]) -> None:
