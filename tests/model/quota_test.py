@@ -50,7 +50,7 @@ class Driver:
 
     def __init__(self, store: Store) -> None:
         self._loop = asyncio.new_event_loop()
-        self._client: Client = connect(store.settings())
+        self._client: Client = connect(store.settings(call_timeout=30.0))
         self.run(self._client.open())
         self.procedures = Procedures(self._client)
         self.clock = Clock(self._client)
