@@ -20,12 +20,12 @@ local UNIT = T.text{max = 32}
 local CLAIMS = T.list(T.record('QuotaClaim', {
     {'quota', T.name, doc = 'name of a limit'},
     {'amount', AMOUNT, doc = 'whole number of its smallest unit'},
-}), {min = 1, max = 16})
+}), {min = 1, max = fields.MAX_CLAIMS})
 
 local AMOUNTS = T.list(T.record('QuotaAmount', {
     {'quota', T.name, doc = 'name of a limit of the reservation'},
     {'amount', SPENT, doc = 'what was really spent of it'},
-}), {max = 16})
+}), {max = fields.MAX_CLAIMS})
 
 local OFFSETS = T.list(T.record('UtcOffsetInput', {
     {'starts_at', T.integer{min = 0, max = 253402300799}, doc = 'unix seconds from which it holds'},
@@ -52,7 +52,7 @@ local QUOTA_RESERVATION = T.record('QuotaReservation', {
     {'claims', T.list(T.record('QuotaHeld', {
         {'quota', T.name}, {'kind', KIND}, {'amount', AMOUNT},
         {'spent', T.nullable(SPENT), doc = 'null until it is closed'},
-    }, {form = 'array'}), {max = 16})},
+    }, {form = 'array'}), {max = fields.MAX_CLAIMS})},
 }, {form = 'array'})
 
 local QUOTA_REPORT = T.record('QuotaReport', {
@@ -141,7 +141,7 @@ return {
         doc = 'Take units from every named limit, all or nothing. A refusal changes nothing; it names the limit that '
             .. 'has to be waited for longest, what is left of it and how long. Slots are not taken but reserved.',
         args = {TENANT, {'claims', CLAIMS, doc = 'what to take, each limit once'}},
-        returns = T.list(QUOTA_STATE, {max = 16}),
+        returns = T.list(QUOTA_STATE, {max = fields.MAX_CLAIMS}),
         errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'QUOTA_EXCEEDED'}, run = quota.take,
     },
     {

@@ -25,29 +25,38 @@ local function refuse_argument(position, problem)
     errors.raise('INVALID_ARGUMENT', {argument = ('claims[%d].quota'):format(position), problem = problem})
 end
 
--- Where the limit of every claim stands, in their order.
-local function look(tenant, wanted, held, now)
-    local standings, seen = {}, {}
-    for i = 1, #wanted do
-        local quota = wanted[i].quota
-        if seen[quota] then
-            refuse_argument(i, 'is claimed twice')
+-- Filled by every decision; nothing yields between a decision and the use of what it found.
+local standings = {}
+for i = 1, fields.MAX_CLAIMS do
+    standings[i] = standing.new()
+end
+
+local function check_once(wanted, position)
+    for i = 1, position - 1 do
+        if wanted[i].quota == wanted[position].quota then
+            refuse_argument(position, 'is claimed twice')
         end
-        seen[quota] = true
-        local key = {tenant, quota}
-        local s = standing.at(claims.limit(key), now, key)
+    end
+end
+
+-- Find where the limit of every claim stands.
+local function look(tenant, wanted, held, now)
+    for i = 1, #wanted do
+        check_once(wanted, i)
+        local s = standings[i]
+        local key = s.key
+        key[1], key[2] = tenant, wanted[i].quota
+        standing.at(claims.limit(key), now, key, s)
         if s.kind == fields.SLOTS and not held then
             refuse_argument(i, 'counts slots, which are held for a time: reserve them')
         elseif s.used + s.reserved + s.unknown + wanted[i].amount > fields.MOST then
             refuse_argument(i, 'has counted more than can be counted exactly: reset it')
         end
-        standings[i] = s
     end
-    return standings
 end
 
 -- Refuse with the claim that has to wait longest, so that whoever waits so long is not refused by another one then.
-local function refuse(wanted, standings, now)
+local function refuse(wanted, now)
     local worst, longest
     for i = 1, #wanted do
         local s, amount = standings[i], wanted[i].amount
@@ -71,13 +80,13 @@ end
 ---@param tenant string
 ---@param wanted {quota: string, amount: number}[]
 ---@param held boolean whether a reservation will hold them
----@return lycosa.QuotaStanding[] after it
+---@return lycosa.QuotaStanding[] after it, in the order of the claims; valid until the next decision
 function claims.admit(tenant, wanted, held)
     local now = clock.now()
-    local standings = look(tenant, wanted, held, now)
+    look(tenant, wanted, held, now)
     for i = 1, #wanted do
         if wanted[i].amount > standings[i].left and not standings[i].row[SHADOW] then
-            refuse(wanted, standings, now)
+            refuse(wanted, now)
         end
     end
     for i = 1, #wanted do
@@ -100,9 +109,10 @@ end
 ---@return table[] a QuotaState for every claim, in their order
 function claims.take(args)
     local wanted = args.claims
-    local states = claims.admit(args.tenant, wanted, false)
+    claims.admit(args.tenant, wanted, false)
+    local states = {}
     for i = 1, #wanted do
-        local s = states[i]
+        local s = standings[i]
         states[i] = {
             wanted[i].quota, math.max(0, s.left), s.limit, standing.is_near(s), standing.reset_at(s) or box.NULL,
         }

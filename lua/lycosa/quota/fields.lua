@@ -17,6 +17,9 @@ fields.MAX_LIMIT = 1e15
 fields.MAX_CLAIM = 1e12
 fields.MOST = 9e15
 
+-- Limits that one take or reservation may claim.
+fields.MAX_CLAIMS = 16
+
 -- Later than every moment: the end of a window that never ends, the due time of what waits for nobody.
 fields.NEVER = 1e12
 

@@ -47,13 +47,13 @@ local ROUNDING = 5e-7
 ---@field generation number? to be stored where it has changed
 ---@field marked boolean whether `charge` changed more than one counter
 
--- Reading a field costs a tenth of a microsecond and more, so each kind reads what it needs.
-
-local function rate_counters(row, now, key)
-    local used, since, level = gcra.flow(tonumber(row[USED]), row[SINCE], tonumber(row[AMOUNT]), row[PERIOD], now)
+---An empty one. Decisions fill the same ones again and again: making them anew would cost as much as all else.
+---@return lycosa.QuotaStanding
+function standing.new()
     return {
-        row = row, key = key, kind = RATE, limit = tonumber(row[BURST]), used = used, reserved = 0, unknown = 0,
-        since = since, ends = NEVER, lapsed = 0, counted = 0, taken = level, left = 0, marked = false,
+        row = box.NULL, key = {'', ''}, kind = '', limit = 0, used = 0, reserved = 0, unknown = 0, since = 0, ends = 0,
+        lapsed = 0, counted = 0, taken = 0, left = 0, marked = false,
+        near = box.NULL, shadowed = box.NULL, generation = box.NULL,
     }
 end
 
@@ -61,17 +61,21 @@ end
 ---@param row box.tuple of `quota_limit`
 ---@param now number
 ---@param key string[] of the row
+---@param into lycosa.QuotaStanding? to be filled; a new one when absent
 ---@return lycosa.QuotaStanding
-function standing.counters(row, now, key)
+function standing.counters(row, now, key, into)
+    local s = into or standing.new()
     local kind = row[KIND]
+    s.row, s.key, s.kind, s.limit, s.used, s.since = row, key, kind, tonumber(row[AMOUNT]), tonumber(row[USED]), row[SINCE]
+    s.lapsed, s.counted, s.taken, s.left, s.marked = 0, 0, 0, 0, false
+    s.near, s.shadowed, s.generation = nil, nil, nil
+    -- Reading a field costs a tenth of a microsecond and more, so each kind reads what it needs.
     if kind == RATE then
-        return rate_counters(row, now, key)
+        s.used, s.since, s.taken = gcra.flow(s.used, s.since, s.limit, row[PERIOD], now)
+        s.limit, s.reserved, s.unknown, s.ends = tonumber(row[BURST]), 0, 0, NEVER
+        return s
     end
-    local s = {
-        row = row, key = key, kind = kind, limit = tonumber(row[AMOUNT]),
-        used = tonumber(row[USED]), reserved = tonumber(row[RESERVED]), unknown = tonumber(row[UNKNOWN]),
-        since = row[SINCE], ends = row[ENDS], lapsed = 0, counted = 0, taken = 0, left = 0, marked = false,
-    }
+    s.reserved, s.unknown, s.ends = tonumber(row[RESERVED]), tonumber(row[UNKNOWN]), row[ENDS]
     if now >= s.ends and kind == PERIODIC then
         s.since, s.ends = windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], now)
         s.used, s.unknown, s.generation, s.marked = 0, 0, row[GENERATION] + 1, true
@@ -83,9 +87,10 @@ end
 ---@param row box.tuple of `quota_limit`
 ---@param now number
 ---@param key string[] of the row
+---@param into lycosa.QuotaStanding? to be filled; a new one when absent
 ---@return lycosa.QuotaStanding
-function standing.at(row, now, key)
-    local s = standing.counters(row, now, key)
+function standing.at(row, now, key, into)
+    local s = standing.counters(row, now, key, into)
     if s.kind == RATE then
         s.left = gcra.left(s.taken, s.limit)
         return s
