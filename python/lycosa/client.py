@@ -34,6 +34,15 @@ _CONTRACT = "lycosa.system.contract"
 _DESCRIBE = "lycosa.system.describe"
 
 
+def _taken(response: asynctnt.Response) -> Any:
+    """The answer, taken out of its response.
+
+    asynctnt leaves each response in a reference cycle, so what stays in it lives until the collector comes by: pages of
+    rows then fill the young generations, which costs a third of a call.
+    """
+    return response.body.pop() if response.body else None
+
+
 class Client:
     """A connection that comes back by itself.
 
@@ -152,17 +161,16 @@ class Client:
         try:
             await connection.connect()
             await self._handshake(connection)
-        except (OSError, AssertionError, TimeoutError, TarantoolNotConnectedError) as problem:
-            raise Unavailable(
-                f"the store at {self._address()} is not there ({problem}); start it with `lycosa up`",
-                code="NOT_CONNECTED",
-                retry_after=1.0,
-            ) from problem
-        except TarantoolDatabaseError as problem:
-            await connection.disconnect()
-            raise self._translate(problem, "connecting") from problem
-        except LycosaError:
-            await connection.disconnect()
+        except BaseException as problem:
+            connection.close()
+            if isinstance(problem, TarantoolDatabaseError):
+                raise self._translate(problem, "connecting") from problem
+            if isinstance(problem, (OSError, AssertionError, TimeoutError, TarantoolNotConnectedError)):
+                raise Unavailable(
+                    f"the store at {self._address()} is not there ({problem}); start it with `lycosa up`",
+                    code="NOT_CONNECTED",
+                    retry_after=1.0,
+                ) from problem
             raise
         return connection
 
@@ -184,33 +192,42 @@ class Client:
             )
 
     async def call(
-        self, name: str, args: dict[str, Any], timeout: float | None = None, *, idempotent: bool = True
+        self,
+        name: str,
+        args: dict[str, Any],
+        timeout: float | None = None,
+        *,
+        idempotent: bool = True,
+        packed: bool = False,
     ) -> Any:
         """Call a procedure with one map of arguments and give back its answer.
+
+        `packed` asks for the rows of a page as one string of MessagePack, where the contract offers it.
 
         `timeout` is the deadline in seconds. A lost connection is retried within the deadline when the procedure is
         idempotent or the call had not been sent. Raises a class of `lycosa.errors`.
         """
         connection = self._connection
         if connection is None or not connection.is_connected:
-            return await self._call_patiently(name, args, timeout, idempotent)
+            return await self._call_patiently(name, args, timeout, idempotent, packed)
+        deadline = time.time() + self._skew + (self._timeout if timeout is None else timeout)
         try:
             if timeout is None:
-                response = await connection.call(name, [args, time.time() + self._skew + self._timeout])
+                response = await connection.call(name, [args, deadline, packed])
             else:
-                deadline = time.time() + self._skew + timeout
-                response = await connection.call(name, [args, deadline], timeout=timeout)
+                response = await connection.call(name, [args, deadline, packed], timeout=timeout)
         except _LOST as problem:
             if idempotent:
                 self.retries += 1
-                return await self._call_patiently(name, args, timeout, idempotent)
+                left = deadline - self._skew - time.time()
+                return await self._call_patiently(name, args, left, idempotent, packed)
             raise self._lost(name) from problem
         except Exception as problem:
             raise self._translate(problem, name) from problem
-        return response.body[0] if response.body else None
+        return _taken(response)
 
     async def _call_patiently(
-        self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool
+        self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool, packed: bool
     ) -> Any:
         """The slow path: wait for the connection and try again until the deadline."""
         if self._closed:
@@ -226,8 +243,10 @@ class Client:
             if connection is None or not connection.is_connected or left <= 0:
                 raise self._last_problem or self._lost(name)
             try:
-                response = await connection.call(name, [args, time.time() + self._skew + left], timeout=left)
-                return response.body[0] if response.body else None
+                response = await connection.call(
+                    name, [args, time.time() + self._skew + left, packed], timeout=left
+                )
+                return _taken(response)
             except _LOST as problem:
                 if not idempotent:
                     raise self._lost(name) from problem

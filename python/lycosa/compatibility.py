@@ -43,7 +43,7 @@ def _procedure_differences(ours: Described, theirs: Described) -> Iterator[str]:
     for name, arg in offered.items():
         if not arg.get("optional"):
             yield f"argument {name} is new and required"
-    if not _same(ours["returns"], theirs["returns"]):
+    if ours.get("packs") != theirs.get("packs") or not _same(ours["returns"], theirs["returns"]):
         yield "its answer changed"
 
 

@@ -1,5 +1,6 @@
 """`lycosa up` as a process: what it survives, what it refuses, and that it leaves nothing behind."""
 
+import asyncio
 import json
 import os
 import signal
@@ -14,6 +15,9 @@ from typing import Any
 
 import pytest
 
+from lycosa import startup
+from lycosa.settings import Settings
+from lycosa.supervisor import Store
 from tests.conftest import ROOT, TARANTOOL
 
 # The machine may be busy with other work; what is promised is checked against this many seconds.
@@ -237,6 +241,17 @@ def test_a_store_that_does_not_stop_is_killed_in_time(up: Start) -> None:
     os.kill(store, signal.SIGSTOP)
     assert pair.stop() < STOP_SECONDS
     assert pair.store() is None
+
+
+async def test_a_log_that_cannot_be_written_keeps_no_store_from_being_ready(tmp_path: Path) -> None:
+    (tmp_path / "tarantool.log").symlink_to("/dev/full")
+    settings = Settings(_env_file=None, data=tmp_path, tarantool_host=str(tmp_path / "s"))
+    store = Store(settings, startup.find_tarantool(os.environ), ROOT)
+    try:
+        await asyncio.wait_for(store.start(), START_SECONDS)
+        assert store.ready
+    finally:
+        await store.stop()
 
 
 def test_ports_and_directories_in_use_are_refused_in_one_line(up: Start) -> None:

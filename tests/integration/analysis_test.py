@@ -12,6 +12,7 @@ from pydantic import TypeAdapter
 
 from lycosa.analysis.report import Event, Report
 from lycosa.analysis.verify import is_quoted
+from lycosa.client import Client
 from lycosa.errors import Conflict, Internal, Invalid, NotFound, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, connect
@@ -317,6 +318,28 @@ async def test_a_store_that_is_away_is_unavailable(own_server: Store) -> None:
         with pytest.raises(Unavailable):
             await anext(service.analyze(Identity("t"), "c1"))
         await service.aclose()
+
+
+async def test_a_failure_is_recorded_though_who_asked_leaves_meanwhile(
+    client: Client, identity: Identity, settings: Settings
+) -> None:
+    begun = asyncio.Event()
+
+    class Slow(Procedures):
+        async def request_append(self, **given: Any) -> Any:
+            begun.set()
+            await asyncio.sleep(0.2)
+            return await super().request_append(**given)
+
+    procedures = Slow(client)
+    service = AnalysisService(procedures, settings)
+    asking = asyncio.ensure_future(anext(service.analyze(identity, "nobody", request_id="r-1")))
+    await begun.wait()
+    asking.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await asking
+    await service.aclose()
+    assert (await procedures.request_get(tenant=identity.tenant, id="r-1")).request.status == "failed"
 
 
 async def test_russian_is_answered_in_russian_without_a_model(

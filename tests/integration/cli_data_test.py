@@ -332,3 +332,19 @@ def test_the_benchmarks_are_listed_and_an_unknown_one_is_refused(run: Run) -> No
     assert all(listed.values())
     assert "document_search" in run("bench", "--list").stdout
     assert "BENCHMARK_NOT_FOUND" in run("bench", "nothing", status=4).stderr
+
+
+def test_a_benchmark_prints_its_rows_and_one_that_cannot_measure_is_an_error(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "lua" / "lycosa").mkdir(parents=True)
+    (tmp_path / "instance.lua").touch()
+    scripts = tmp_path / "benchmarks"
+    scripts.mkdir()
+    ends = "\nimport sys\n\nif __name__ == '__main__':\n"
+    (scripts / "fine.py").write_text(f'"""Fine."""\n{ends}    print("p99", *sys.argv[1:], "ok")\n')
+    (scripts / "broken.py").write_text(f'"""Broken."""\n{ends}    sys.exit(3)\n')
+    monkeypatch.setenv("LYCOSA_HOME", str(tmp_path))
+    assert run("bench", "fine", "--quick").stdout == "p99 --quick ok\n"
+    assert answer(run("bench", "fine", "--json")) == {"benchmark": "fine", "line": "p99 ok"}
+    assert "broken could not measure (status 3)" in run("bench", status=70).stderr

@@ -129,3 +129,19 @@ async def test_a_closed_client_refuses(server: Store) -> None:
     await client.close()
     with pytest.raises(Unavailable, match="closed"):
         await Procedures(client).system_health()
+
+
+async def test_rows_packed_for_the_wire_equal_rows_as_they_are(client: Client, tenant: str) -> None:
+    rows: list[dict[str, object]] = [
+        {"id": f"c{number:02}", "name": f"Ёлкин {number}", "tags": ["б", "a"], "profile": {"город": "Пермь"}}
+        for number in range(18)
+    ]
+    procedures = Procedures(client)
+    await procedures.customer_upsert(tenant=tenant, rows=rows)
+    # One to fifteen rows and more of them begin with different bytes of MessagePack.
+    for limit in (1, 15, 16, 18):
+        page = await procedures.customer_find(tenant=tenant, by="all", limit=limit)
+        plain = await client.call("lycosa.customer.find", {"tenant": tenant, "by": "all", "limit": limit})
+        assert [list(row) for row in page.rows] == [list(row) for row in plain["rows"]]
+        assert page.next == plain["next"]
+    assert (await procedures.customer_find(tenant="nobody", by="all")).rows == []

@@ -52,6 +52,14 @@ async def test_bodies_that_are_not_json(rest: httpx.AsyncClient) -> None:
     assert problem(await send(rest, b"[]"), 422, "INVALID_ARGUMENT")
 
 
+async def test_an_unknown_query_parameter(rest: httpx.AsyncClient) -> None:
+    # Ignored, a mistyped filter would answer every customer.
+    for path in ("/v1/customers?segmnet=smb", "/v1/customers/c-1?segmnet=1", "/v1/requests/totals?segmnet=1"):
+        found = problem(await rest.get(path), 422, "UNKNOWN_ARGUMENT")
+        assert found["details"]["field"] == "segmnet"
+    assert (await rest.get("/v1/customers?segment=smb&limit=1")).status_code == 200
+
+
 async def test_fields_are_named(rest: httpx.AsyncClient) -> None:
     found = problem(
         await rest.post("/v1/customers", json={"rows": [], "tenant": "x"}), 422, "INVALID_ARGUMENT"

@@ -67,7 +67,7 @@ async def test_a_store_that_stays_away_ends_the_import(
 
 async def test_a_client_that_hangs_up_leaves_whole_batches(server: Store, tenant: str) -> None:
     async def body() -> AsyncIterator[bytes]:
-        yield b"id,name\n" + rows(0, 3_500)
+        yield b"id,name\n" + rows(0, 3_600)
         await asyncio.sleep(0.3)
         raise OSError("the cable was pulled")
 
@@ -77,10 +77,10 @@ async def test_a_client_that_hangs_up_leaves_whole_batches(server: Store, tenant
         for _ in range(200):
             importing = [task for task in asyncio.all_tasks() if task.get_name() == "lycosa-import"]
             (segment,) = (await rest.get("/v1/segments")).json()["rows"]
-            if segment["customers"] == 3_000 and not importing:
+            if segment["customers"] == 3_500 and not importing:
                 break
             await asyncio.sleep(0.02)
-        assert segment["customers"] == 3_000
+        assert segment["customers"] == 3_500
         assert not importing
 
 

@@ -259,7 +259,7 @@ asyncio.run(main())
     written = [json.loads(line) for line in done.stderr.splitlines()]
     (operation,) = [line for line in written if line["event"] == "request"]
     assert operation["route"] == "/v1/customers/{customer_id}"
-    assert (operation["request_id"], operation["tenant"], operation["status"]) == ("req-7", tenant, 404)
+    assert (operation["request_id"], operation["tenant"], operation["status"]) == ("req-7", tenant, 422)
     assert operation["duration_ms"] > 0
     assert operation["bytes"] > 0
     assert "hunter2" not in done.stderr

@@ -191,11 +191,25 @@ describe('declarations', function()
         assert.has_error(function() contract.load({declare(), declare()}, {}) end)
     end)
 
+    it('refuse a deadline that is no number', function()
+        local details = support.raises('INVALID_ARGUMENT', lycosa.system.health, {}, 'soon')
+        assert.are.equal('#2', details.argument)
+    end)
+
+    it('pack the rows of an answer for the caller that asks, and for no other', function()
+        local run = load{
+            returns = T.record('Page', {{'rows', T.list(T.integer(), {max = 3})}}), packs = 'rows', args = {},
+            run = function() return {rows = {1, 2}} end,
+        }
+        assert.are.same({rows = {1, 2}}, run{})
+        assert.are.same({1, 2}, (require('msgpack').decode(run({}, nil, true).rows)))
+    end)
+
     it('become descriptions: sorted errors, reads idempotent', function()
-        local _, described = load{errors = {'REQUEST_NOT_FOUND', 'INVALID_CURSOR'}, coalesce = 'spec.many'}
+        local _, described = load{errors = {'REQUEST_NOT_FOUND', 'INVALID_CURSOR'}, packs = 'rows'}
         assert.are.same({'INVALID_CURSOR', 'REQUEST_NOT_FOUND'}, described.errors)
         assert.is_true(described.idempotent)
-        assert.are.equal('spec.many', described.coalesce)
+        assert.are.equal('rows', described.packs)
         assert.are.equal(16, #described.digest)
         assert.is_false(select(2, load{mode = 'write'}).idempotent)
         assert.is_true(select(2, load{mode = 'write', idempotent = true}).idempotent)

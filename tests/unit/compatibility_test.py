@@ -68,6 +68,7 @@ def test_free_changes(change: Change) -> None:
         (lambda procedure: procedure["returns"]["fields"].pop(), "its answer changed"),
         (lambda procedure: procedure["returns"]["fields"].reverse(), "its answer changed"),
         (lambda procedure: procedure["returns"].update(form="map"), "its answer changed"),
+        (lambda procedure: procedure.update(packs="rows"), "its answer changed"),
         (lambda procedure: procedure["returns"]["fields"][1].update(type=NAME), "its answer changed"),
     ],
 )

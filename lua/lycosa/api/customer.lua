@@ -62,6 +62,7 @@ return {
     },
     {
         name = 'customer.find', access = 'read', mode = 'read',
+        packs = 'rows',
         doc = 'A page of customers by one of the indexes, with cursors to the next and the previous page. '
             .. 'Pages do not shift when customers are inserted or deleted meanwhile.',
         args = {

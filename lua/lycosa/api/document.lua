@@ -78,6 +78,7 @@ return {
     },
     {
         name = 'document.list', access = 'read', mode = 'read',
+        packs = 'rows',
         doc = 'A page of documents without their texts, in the order of their ids; of one customer when given.',
         args = {
             {'tenant', T.name},

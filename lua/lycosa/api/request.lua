@@ -84,6 +84,7 @@ return {
     },
     {
         name = 'request.list', access = 'read', mode = 'read',
+        packs = 'rows',
         doc = 'A page of requests in order of time, of a whole tenant, of one customer or of one status. '
             .. 'Rows come without their answers, whose size they tell; request.get gives one whole. '
             .. 'Cursors lead to the next and to the previous page.',

@@ -307,7 +307,9 @@ function types.binder(fields)
         end
         for name in pairs(value) do
             if not known[name] then
-                return nil, 'is not known', tostring(name)
+                -- A key is the caller's: only one that could be a name is sent back.
+                local sent = type(name) == 'number' or types.name.check(name) ~= nil
+                return nil, 'is not known', sent and tostring(name) or '?'
             end
         end
         return bound

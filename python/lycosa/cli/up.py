@@ -3,6 +3,7 @@
 import asyncio
 import os
 import signal
+import sys
 import time
 from collections.abc import AsyncGenerator
 from pathlib import Path
@@ -121,6 +122,11 @@ async def _hint(run: Invocation, store: Store) -> None:
         _say(run, f"Tarantool is still reading its data; its log is {store.log}")
 
 
+def _program() -> str:
+    """This command as one can type it here: by its path when it was started so, as `make run` does."""
+    return sys.argv[0] if sys.argv[0].startswith(".venv/") else "lycosa"
+
+
 def _announce(run: Invocation, store: Store, seconds: float) -> None:
     settings = run.settings
     host = f"[{settings.http_host}]" if ":" in settings.http_host else settings.http_host
@@ -129,7 +135,8 @@ def _announce(run: Invocation, store: Store, seconds: float) -> None:
         "rest": f"{address}/v1",
         "documentation": f"{address}/docs",
         "metrics": f"{address}/metrics",
-        "console": "lycosa console" + ("" if settings.data == Path("var") else f" --data {settings.data}"),
+        "console": f"{_program()} console"
+        + ("" if settings.data == Path("var") else f" --data {settings.data}"),
         "logs": f"{store.log}, {server_log(settings)}",
     }
     run.output.show(

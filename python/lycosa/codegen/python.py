@@ -27,11 +27,16 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, Required, TypedDict
 
+from ormsgpack import unpackb
+
 from lycosa.client import Client
 from lycosa.errors import Conflict, Denied, Exhausted, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.settings import Settings
 
 Scalar = str | int | float | bool
+
+# What NamedTuple._make does, for a third of its time.
+_new = tuple.__new__
 
 '''
 
@@ -140,7 +145,7 @@ def _answer_record(record: Type) -> str:
     if record.get("form") in ("tuple", "array"):
         if plain or all(_is_plain(field["type"]) for field in fields):
             count = len(fields)
-            lines.append(f"    return {name}._make(value if len(value) == {count} else value[:{count}])")
+            lines.append(f"    return _new({name}, value if len(value) == {count} else value[:{count}])")
         else:
             parts = ", ".join(decode(field["type"], f"value[{i}]") for i, field in enumerate(fields))
             lines.append(f"    return {name}({parts})")
@@ -189,11 +194,14 @@ def _method(procedure: Type) -> str:
     for arg in optional:
         lines.append(f"        if {_field_name(arg['name'])} is not None:")
         lines.append(f'            args["{arg["name"]}"] = {_field_name(arg["name"])}')
-    idempotent = "" if procedure["idempotent"] else ", idempotent=False"
-    lines.append(f'        answer = await self._call("lycosa.{name}", args, timeout{idempotent})')
+    options = "" if procedure["idempotent"] else ", idempotent=False"
+    options += ", packed=True" if procedure.get("packs") else ""
+    lines.append(f'        answer = await self._call("lycosa.{name}", args, timeout{options})')
     if procedure["returns"]["kind"] == "none":
         lines[-1] = lines[-1].replace("answer = ", "")
         return "\n".join(lines)
+    if procedure.get("packs"):
+        lines.append(f'        answer["{procedure["packs"]}"] = unpackb(answer["{procedure["packs"]}"])')
     answer = decode(procedure["returns"], "answer")
     if answer == "answer":
         lines.append(f"        result: {returns} = answer")

@@ -4,6 +4,7 @@ import json
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Literal
 
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -78,15 +79,18 @@ def _too_large() -> HTTPException:
 
 
 class JsonRoute(APIRoute):
-    """A route that takes JsonRequest, and refuses a body that is not declared as JSON with 415."""
+    """A route that takes JsonRequest, refuses query parameters it does not know, and with 415 a body that is not
+    declared as JSON."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler with the stricter request."""
         handler = super().get_route_handler()
         takes_json = self.body_field is not None
+        known = _query_names(self.dependant)
 
         async def handle(request: Request) -> Response:
             asked = JsonRequest(request.scope, request.receive)
+            _require_known(asked, known)
             if takes_json:
                 _require_json(asked)
                 # Parsed here, where its errors keep their kind; FastAPI finds it parsed.
@@ -97,11 +101,28 @@ class JsonRoute(APIRoute):
         return handle
 
 
+def _query_names(dependant: Dependant) -> set[str]:
+    names = {field.alias for field in dependant.query_params}
+    return names.union(*(_query_names(part) for part in dependant.dependencies))
+
+
+def _require_known(request: Request, known: set[str]) -> None:
+    """Raises Invalid for a query parameter the route has not: a mistyped filter must not answer everything."""
+    for name in request.query_params:
+        if name not in known:
+            shown = name[:100]
+            raise Invalid(
+                f"query {shown}: is not known to this route",
+                code="UNKNOWN_ARGUMENT",
+                details={"field": shown, "in": "query", "problem": "is not known"},
+            )
+
+
 def _require_json(request: Request) -> None:
     """Raises HTTPException 415 when the body is declared as anything but JSON."""
     media = media_type(request)
     if media != "application/json" and not media.endswith("+json"):
-        raise HTTPException(415, f"the body must be application/json, not {media or 'of no type'}")
+        raise HTTPException(415, f"the body must be application/json, not {media or 'without a type'}")
     _require_plain(request)
 
 
@@ -122,7 +143,9 @@ def import_format(request: Request, *accepted: Literal["csv", "ndjson"]) -> Lite
     found = _IMPORTED.get(media)
     if found not in accepted:
         names = [name for name, kind in _IMPORTED.items() if kind in accepted]
-        raise HTTPException(415, f"the body must be {' or '.join(names[:2])}, not {media or 'of no type'}")
+        raise HTTPException(
+            415, f"the body must be {' or '.join(names[:2])}, not {media or 'without a type'}"
+        )
     _require_plain(request)
     return found
 

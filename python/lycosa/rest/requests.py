@@ -8,10 +8,11 @@ from starlette.responses import Response
 
 from lycosa.errors import Invalid
 from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
+from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.rest.schemas import RequestPageOut, RequestWithSourcesOut, TotalsOut
 
-router = APIRouter(prefix="/v1/requests", tags=["requests"])
+router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=JsonRoute)
 
 Moment = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 

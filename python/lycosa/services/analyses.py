@@ -149,11 +149,11 @@ class AnalysisService:
             self._start(self._record_end(job, "cancelled", "the caller went away"), "record")
             raise
         except LycosaError as problem:
-            await self._record_end(job, "failed", f"{problem.code}: {problem.message}")
+            await self._record_failure(job, f"{problem.code}: {problem.message}")
             raise
         except Exception as problem:
             _log.exception("analysis_failed", request=job.request_id)
-            await self._record_end(job, "failed", f"INTERNAL: {type(problem).__name__}")
+            await self._record_failure(job, f"INTERNAL: {type(problem).__name__}")
             raise Internal("the analysis failed; see the log", code="INTERNAL") from problem
         # Shielded: an answer that is there is recorded as answered, whether or not anybody still listens.
         unrecorded = await asyncio.shield(self._start(self._record(job, report), "record"))
@@ -212,6 +212,10 @@ class AnalysisService:
             _log.warning("request_not_recorded", request=job.request_id, code=problem.code)
             return f"history: the request was not recorded ({problem.code})"
         return None
+
+    async def _record_failure(self, job: Job, error: str) -> None:
+        """Record that it failed, whether or not anybody still listens."""
+        await asyncio.shield(self._start(self._record_end(job, "failed", error), "record"))
 
     async def _record_end(self, job: Job, status: Status, error: str) -> None:
         """Append a request that has no answer, with the tokens it has cost."""

@@ -105,7 +105,7 @@ class ImportService:
             return await self._procedures.customer_upsert(tenant=identity.tenant, rows=rows)
 
         reader = _CsvReader() if format == "csv" else _JsonReader(("since",))
-        return _run(chunks, reader, send, (MAX_CUSTOMERS, MAX_CUSTOMER_BYTES))
+        return _run(chunks, reader, send, (MAX_CUSTOMERS, MAX_CUSTOMER_BYTES), ("id", "external_id"))
 
     def documents(self, identity: Identity, chunks: AsyncIterable[bytes]) -> AsyncGenerator[Progress, None]:
         """Put documents from NDJSON, in batches of at most 100 documents and 512 KiB.
@@ -130,7 +130,7 @@ class ImportService:
                     stored.append((given.outcome, given.id, None, given.field, given.problem))
             return stored
 
-        return _run(chunks, _JsonReader(("created_at",)), send, (MAX_DOCUMENTS, MAX_DOCUMENT_BYTES))
+        return _run(chunks, _JsonReader(("created_at",)), send, (MAX_DOCUMENTS, MAX_DOCUMENT_BYTES), ("id",))
 
 
 class _CustomerLinks:
@@ -144,34 +144,44 @@ class _CustomerLinks:
         self._ids: dict[str, str | None] = {}
 
     async def resolve(self, rows: list[Row]) -> dict[int, StoredRow]:
-        """Put customer_id in the place of external_id; gives the rows where that cannot be done."""
+        """Put customer_id in the place of external_id; gives the rows where that cannot be done.
+
+        Those are left as they are: their batch may be sent again, and they must be refused again.
+        """
         named = {key for row in rows if isinstance(key := row.get("external_id"), str)}
         if len(self._ids) > self._KEPT:
             self._ids.clear()
-        wanted = [key for key in named if key not in self._ids]
-        self._ids.update(zip(wanted, await asyncio.gather(*map(self._look_up, wanted)), strict=True))
+        # Of this call alone: while it waits, another batch may empty what is kept.
+        ids = {key: self._ids[key] for key in named if key in self._ids}
+        wanted = [key for key in named if key not in ids]
+        ids.update(zip(wanted, await asyncio.gather(*map(self._look_up, wanted)), strict=True))
+        self._ids.update(ids)
         problems: dict[int, StoredRow] = {}
         for position, row in enumerate(rows):
-            if "external_id" not in row:
+            key = row.get("external_id")
+            found = ids.get(key) if isinstance(key, str) else None
+            if key is not None and found is None:
+                problems[position] = _no_customer(row)
                 continue
-            key = row.pop("external_id")
-            found = self._ids.get(key) if isinstance(key, str) else None
-            if found is not None:
-                row.setdefault("customer_id", found)
-            elif key is not None:
-                identifier = row.get("id")
-                problems[position] = (
-                    "invalid",
-                    identifier if isinstance(identifier, str) else None,
-                    None,
-                    "external_id",
-                    "is no stored customer's",
-                )
+            row.pop("external_id", None)
+            if found is not None and row.get("customer_id") is None:
+                row["customer_id"] = found
         return problems
 
     async def _look_up(self, key: str) -> str | None:
         page = await self._procedures.customer_find(tenant=self._tenant, by="external_id", value=key, limit=1)
         return page.rows[0].id if page.rows else None
+
+
+def _no_customer(row: Row) -> StoredRow:
+    identifier = row.get("id")
+    return (
+        "invalid",
+        identifier if isinstance(identifier, str) else None,
+        None,
+        "external_id",
+        "is no stored customer's",
+    )
 
 
 class _JsonReader:
@@ -222,6 +232,11 @@ class _Batch:
         self.entries: list[_Entry] = []
         self.bytes = 0
 
+    def keys(self, names: tuple[str, ...]) -> set[str]:
+        """The values by which its rows are told apart: those of the named fields."""
+        rows = [entry.row for entry in self.entries if entry.row is not None]
+        return {key for row in rows for name in names if isinstance(key := row.get(name), str)}
+
     def add(self, entry: _Entry) -> None:
         self.entries.append(entry)
         self.bytes += len(entry.record.data)
@@ -269,34 +284,40 @@ async def _patiently(send: _Send, rows: list[Row]) -> Sequence[StoredRow]:
 
 
 async def _run(
-    chunks: AsyncIterable[bytes], reader: _Reader, send: _Send, bounds: tuple[int, int]
+    chunks: AsyncIterable[bytes],
+    reader: _Reader,
+    send: _Send,
+    bounds: tuple[int, int],
+    key_fields: tuple[str, ...],
 ) -> AsyncGenerator[Progress, None]:
     started = time.monotonic()
     counts: dict[str, int] = {}
-    total = 0
-    in_flight: deque[asyncio.Task[list[RowOutcome]]] = deque()
+    # Each with the keys of its rows.
+    in_flight: deque[tuple[asyncio.Task[list[RowOutcome]], set[str]]] = deque()
     try:
         async for batch in _batches(chunks, reader, *bounds):
-            in_flight.append(asyncio.create_task(batch.deliver(send)))
+            keys = batch.keys(key_fields)
+            # A batch may overtake the one before it, which is sent again when the store was away. Rows of one key
+            # must not: what the file says last is what is stored.
+            while any(not keys.isdisjoint(others) for _, others in in_flight):
+                yield _counted(counts, await in_flight.popleft()[0])
+            in_flight.append((asyncio.create_task(batch.deliver(send)), keys))
             if len(in_flight) == IN_FLIGHT:
-                outcomes = await in_flight.popleft()
-                total += _count(counts, outcomes)
-                yield outcomes
+                yield _counted(counts, await in_flight.popleft()[0])
         while in_flight:
-            outcomes = await in_flight.popleft()
-            total += _count(counts, outcomes)
-            yield outcomes
+            yield _counted(counts, await in_flight.popleft()[0])
     finally:
-        for task in in_flight:
+        tasks = [task for task, _ in in_flight]
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*in_flight, return_exceptions=True)
-    yield ImportSummary(total, counts, time.monotonic() - started)
+        await asyncio.gather(*tasks, return_exceptions=True)
+    yield ImportSummary(sum(counts.values()), counts, time.monotonic() - started)
 
 
-def _count(counts: dict[str, int], outcomes: list[RowOutcome]) -> int:
+def _counted(counts: dict[str, int], outcomes: list[RowOutcome]) -> list[RowOutcome]:
     for outcome in outcomes:
         counts[outcome.outcome] = counts.get(outcome.outcome, 0) + 1
-    return len(outcomes)
+    return outcomes
 
 
 async def _batches(
