@@ -304,7 +304,7 @@ class QuotaMachine(RuleBasedStateMachine):
         if held is not None and held.forgotten_at <= self.now:
             return
         if held is not None:
-            if list(held.claims.items()) == list(claims.items()) and held.is_open(self.now):
+            if held.claims == claims and held.is_open(self.now):
                 assert self.call("reserve", id=name, claims=wanted, lease=lease).lapses_at == held.lapses_at
             else:
                 with pytest.raises(Conflict):

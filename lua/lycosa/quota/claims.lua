@@ -71,7 +71,7 @@ local function refuse(wanted, now)
     metrics.count('quota.refused')
     errors.raise('QUOTA_EXCEEDED', {
         quota = wanted[worst].quota, left = math.max(0, s.left), limit = s.limit, amount = wanted[worst].amount,
-        retry_after = longest,
+        scale = s.row[fields.SCALE], retry_after = longest,
     })
 end
 

@@ -109,16 +109,19 @@ function reservations.lapse_one(tenant, id, now)
     lapse(box.space.quota_reservation:get{tenant, id}, now)
 end
 
+-- Whether they are the claims that are stored, in whatever order.
 local function is_same_claims(stored, wanted)
-    if #stored ~= #wanted then
-        return false
+    local amounts = {}
+    for i = 1, #stored do
+        amounts[stored[i][C_QUOTA]] = tonumber(stored[i][C_AMOUNT])
     end
     for i = 1, #wanted do
-        if stored[i][C_QUOTA] ~= wanted[i].quota or tonumber(stored[i][C_AMOUNT]) ~= wanted[i].amount then
+        if amounts[wanted[i].quota] ~= wanted[i].amount then
             return false
         end
+        amounts[wanted[i].quota] = nil
     end
-    return true
+    return next(amounts) == nil
 end
 
 local function repeated(row, args)
