@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Required, TypedDict
 from ormsgpack import unpackb
 
 from lycosa.client import Client
+from lycosa.coalescing import Coalescer
 from lycosa.errors import Conflict, Denied, Exhausted, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.settings import Settings
 
@@ -17,6 +18,11 @@ Scalar = str | int | float | bool
 
 # What NamedTuple._make does, for a third of its time.
 _new = tuple.__new__
+
+
+def _bytes(value: Any) -> Any:
+    """Bytes that happen to be UTF-8 arrive as text."""
+    return value.encode() if type(value) is str else value
 
 
 class CommitFailed(Unavailable):
@@ -956,9 +962,8 @@ def _health(value: Any) -> Health:
 class Procedures:
     """Every procedure of the store: one map of arguments, checked by the store."""
 
-    def __init__(self, client: Client) -> None:
-        """Over an open (or starting) client."""
-
+    def __init__(self, client: Client, *, coalesce: bool = True) -> None:
+        """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
 
     async def cache_delete(
