@@ -3,18 +3,14 @@
 The clock is frozen, goes forward and back, and the step that writes down ended leases runs only now and then.
 """
 
-import asyncio
 import math
 import secrets
 from collections.abc import Coroutine, Iterator
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from fractions import Fraction
 from typing import Any, ClassVar
-from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -24,43 +20,13 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from lycosa.client import Client
 from lycosa.errors import Conflict, Exhausted
-from lycosa.procedures import Procedures, QuotaReport, connect
-from lycosa.services.quotas import QuotaWindow, utc_offsets
-from tests.conftest import Clock, Store
+from lycosa.procedures import QuotaReport
+from tests.conftest import Store
+from tests.model.quota_reference import LIMITS, Held, Limit
+from tests.model.store_driver import Driver
 
 START = 1_700_000_000.0
-MINUTE, DAY = 60, 86400
-KEPT = 86400
-WINDOWS = ("minute", "day", "total")
-
-# Name -> what is passed to define. Periods and times are multiples of an eighth, so that no number is rounded.
-LIMITS: dict[str, dict[str, Any]] = {
-    "rate": {"kind": "rate", "amount": 8, "period": 4, "burst": 12},
-    "minute": {"kind": "window", "window": "minute", "amount": 20},
-    "day": {"kind": "window", "window": "day", "amount": 40},
-    "total": {"kind": "window", "window": "total", "amount": 60, "scale": 6, "unit": "USD"},
-    "slots": {"kind": "slots", "amount": 5},
-}
-
-
-class Driver:
-    """The store, one call after the other."""
-
-    def __init__(self, store: Store) -> None:
-        self._loop = asyncio.new_event_loop()
-        self._client: Client = connect(store.settings(call_timeout=30.0))
-        self.run(self._client.open())
-        self.procedures = Procedures(self._client)
-        self.clock = Clock(self._client)
-
-    def run(self, call: Coroutine[Any, Any, Any]) -> Any:
-        return self._loop.run_until_complete(call)
-
-    def close(self) -> None:
-        self.run(self._client.close())
-        self._loop.close()
 
 
 @pytest.fixture
@@ -68,98 +34,6 @@ def driver(own_server: Store) -> Iterator[Driver]:
     driver = Driver(own_server)
     yield driver
     driver.close()
-
-
-@dataclass
-class Held:
-    """A reservation of the reference."""
-
-    claims: dict[str, int]
-    lapses_at: float
-    # Written down as lapsed: it stays so when the clock goes back.
-    moved: bool = False
-    # Limits that were reset when it was unknown to them.
-    gone: set[str] = field(default_factory=set)
-    closed: tuple[str, dict[str, int]] | None = None
-    closed_at: float = 0.0
-
-    @property
-    def is_counted(self) -> bool:
-        return any(name in WINDOWS for name in self.claims)
-
-    @property
-    def forgotten_at(self) -> float:
-        """When the step may delete it."""
-        if self.closed is not None:
-            return self.closed_at + KEPT
-        return math.inf if self.is_counted else self.lapses_at + KEPT
-
-    def is_open(self, now: float) -> bool:
-        return self.closed is None and not self.moved and self.lapses_at > now
-
-    def state(self, now: float) -> str:
-        if self.closed is not None:
-            return self.closed[0]
-        if self.is_open(now):
-            return "reserved"
-        return "unknown" if self.is_counted else "lapsed"
-
-
-@dataclass
-class Limit:
-    """A limit of the reference: by the book, without the store's short cuts."""
-
-    name: str
-    amount: int
-    now: float
-    shadow: bool = False
-    used: int = 0
-    since: float = 0.0
-    ends: float = math.inf
-    # Theoretical arrival time of the rate, and when it was last found idle.
-    arrival: Fraction = field(default_factory=Fraction)
-    busy_since: float = 0.0
-    burst: int = 0
-    near_count: int = 0
-    shadowed: int = 0
-
-    def __post_init__(self) -> None:
-        self.begin(self.now)
-
-    @property
-    def interval(self) -> Fraction:
-        return Fraction(4) / self.amount
-
-    def begin(self, now: float) -> None:
-        self.used, self.since, self.busy_since, self.arrival = 0, now, now, Fraction(now)
-        self.ends = self.window(now)[1]
-        self.near_count = self.shadowed = 0
-
-    def window(self, now: float) -> tuple[float, float]:
-        length = {"minute": MINUTE, "day": DAY}.get(self.name)
-        return (
-            (now, math.inf) if length is None else (now // length * length, now // length * length + length)
-        )
-
-    def rolled(self, now: float) -> tuple[int, float, float]:
-        """used, since and ends at a moment."""
-        return (0, *self.window(now)) if now >= self.ends else (self.used, self.since, self.ends)
-
-    def roll(self, now: float) -> None:
-        self.used, self.since, self.ends = self.rolled(now)
-
-    def owed(self, now: float) -> Fraction:
-        """Units of the rate that have not flowed off."""
-        return max(Fraction(0), (self.arrival - Fraction(max(now, self.busy_since))) / self.interval)
-
-    def idle(self, now: float) -> None:
-        """Begin a new busy period when everything has flowed off."""
-        if self.arrival <= now:
-            self.arrival, self.busy_since = Fraction(now), max(now, self.busy_since)
-
-    def flow_in(self, now: float, amount: int) -> None:
-        self.idle(now)
-        self.arrival += amount * self.interval
 
 
 class QuotaMachine(RuleBasedStateMachine):
@@ -435,51 +309,6 @@ class QuotaMachine(RuleBasedStateMachine):
             limit = self.limits[name]
             assert row.near == self.is_near(name), name
             assert (row.near_count, row.shadowed) == (limit.near_count, limit.shadowed), name
-
-
-ZONES = [
-    "UTC", "Europe/Moscow", "Europe/Berlin", "America/New_York", "America/Sao_Paulo", "America/Havana",
-    "Asia/Kathmandu", "Asia/Beirut", "Australia/Lord_Howe", "Pacific/Chatham", "Africa/Casablanca",
-]  # fmt: skip
-
-
-def _date(zone: ZoneInfo, at: float, window: str) -> tuple[int, ...]:
-    local = datetime.fromtimestamp(at, UTC).astimezone(zone)
-    return (local.year, local.month, local.day)[: 3 if window == "day" else 2]
-
-
-def test_days_and_months_end_when_the_zone_database_says(driver: Driver) -> None:
-    """A window ends at the first second whose date is later than every date before it."""
-
-    @settings(max_examples=150, deadline=None)
-    @given(
-        zone=st.sampled_from(ZONES),
-        at=st.integers(1_500_000_000, 1_900_000_000),
-        window=st.sampled_from(["day", "month"]),
-    )
-    def check(zone: str, at: int, window: QuotaWindow) -> None:
-        driver.run(driver.clock.freeze(float(at)))
-        args: dict[str, Any] = {"tenant": secrets.token_hex(6), "quota": "q"}
-        driver.run(
-            driver.procedures.quota_define(
-                **args,
-                kind="window",
-                window=window,
-                amount=1,
-                time_zone=zone,
-                utc_offsets=utc_offsets(zone, at),
-            )
-        )
-        ends = driver.run(driver.procedures.quota_report(tenant=args["tenant"])).rows[0].reset
-        info = ZoneInfo(zone)
-        # The latest date up to now; clocks that were put back across midnight do not begin it anew.
-        today = max(_date(info, at, window), _date(info, at - 3 * 3600, window))
-        assert ends > at
-        assert _date(info, ends, window) > today
-        for before in (1, 60, 1800, 3600, 7200):
-            assert ends - before <= at or _date(info, ends - before, window) <= today
-
-    check()
 
 
 def test_quotas_are_as_the_reference(driver: Driver) -> None:
