@@ -19,10 +19,7 @@ schema.MIGRATIONS = {
     '0003_cache',
     '0004_document',
     '0005_quota',
-<<<<<<< HEAD
     '0006_cache',
-=======
->>>>>>> main
 }
 
 local function load_migration(module)
