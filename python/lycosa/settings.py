@@ -43,7 +43,10 @@ class Settings(BaseSettings):
     )
     retention_days: int = Field(default=0, ge=0, le=36_500, description="Days requests are kept; 0 for ever.")
     cache_budget_mb: int | None = Field(
-        default=None, ge=8, le=786_432, description="What the cache may hold, MiB; a quarter of the memory unless set."
+        default=None,
+        ge=8,
+        le=786_432,
+        description="What the cache may hold, MiB; a quarter of the memory unless set.",
     )
     cache_share_percent: int = Field(
         default=50, ge=1, le=100, description="Percent of it beyond which a tenant's own entries go first."
