@@ -209,6 +209,7 @@ def store_environment(settings: Settings, environment: Mapping[str, str]) -> dic
         "LYCOSA_MEMORY_MB": str(settings.memory_mb),
         "LYCOSA_WAL_MODE": settings.wal_mode,
         "LYCOSA_RETENTION_DAYS": str(settings.retention_days),
+        "LYCOSA_REQUEST_COLD_DAYS": str(settings.request_cold_days),
         "LYCOSA_TESTING": "1" if settings.testing else "",
     }
     if settings.password is not None:
