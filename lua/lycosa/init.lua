@@ -19,6 +19,7 @@ local DOMAINS = {
     'request',
     'cache',
     'document',
+    'quota',
 }
 
 local descriptions = {}

@@ -57,6 +57,7 @@ CONTRACT: dict[str, Any] = {
         ({"kind": "map", "of": {"kind": "scalar"}}, "Mapping[str, Scalar]"),
         ({"kind": "unchecked", "of": POINT}, "Point | Mapping[str, object]"),
         ({"kind": "unchecked", "of": {"kind": "none"}}, "Any"),
+        ({"kind": "bytes", "max": 9}, "bytes | str"),
     ],
 )
 def test_argument_annotations(type_: dict[str, Any], annotation: str) -> None:
@@ -101,3 +102,60 @@ def test_pages_show_arguments_records_and_errors() -> None:
     assert "| `limit` | integer of 1..9 | `2` when absent |" in pages["thing.md"]
     assert "## Point" in pages["thing.md"]
     assert "THING_NOT_FOUND" in pages["errors.md"]
+
+
+ENTRY: dict[str, Any] = {
+    "kind": "record",
+    "name": "Entry",
+    "form": "tuple",
+    "fields": [{"name": "key", "type": NAME}, {"name": "value", "type": {"kind": "bytes", "max": 9}}],
+}
+
+
+def coalesced(**changes: Any) -> dict[str, Any]:
+    """A contract with a get that is asked for many keys at once."""
+    plain = {"access": "read", "mode": "read", "doc": "Get.", "idempotent": True, "digest": "1", "errors": []}
+    tenant = {"name": "tenant", "type": NAME}
+    found = {"kind": "nullable", "of": ENTRY}
+    keys = {"name": "keys", "type": {"kind": "list", "max": 7, "of": NAME}}
+    stale = {"name": "stale", "type": {"kind": "boolean"}, "optional": True}
+    get = plain | {"name": "thing.get", "coalesce": "thing.get_many", "returns": found}
+    get |= {"args": [tenant, {"name": "key", "type": NAME}, stale]}
+    many = plain | {"name": "thing.get_many", "returns": {"kind": "list", "of": found}}
+    many |= {"args": [tenant, keys, stale]}
+    return {"digest": "0", "errors": CONTRACT["errors"], "procedures": [get, many | changes]}
+
+
+def test_gets_are_coalesced_where_the_contract_says_so() -> None:
+    text = python.module(coalesced())
+    compile(text, "procedures.py", "exec")
+    assert (
+        'one="lycosa.thing.get", many="lycosa.thing.get_many", shared=("tenant", "stale", ), '
+        'key="key", keys="keys", limit=7) if coalesce else None' in text
+    )
+    assert "await self._thing_get.ask((tenant, stale, ), key, timeout)" in text
+    assert "self._thing_get_many" not in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"name": "thing.other"},
+        {"args": []},
+        {"mode": "write"},
+        {"packs": "rows"},
+        {"returns": {"kind": "list", "of": ENTRY}},
+        {"returns": {"kind": "nullable", "of": ENTRY}},
+    ],
+)
+def test_what_is_no_list_of_the_other_is_not_coalesced(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"thing\.get "):
+        python.module(coalesced(**changes))
+
+
+def test_bytes_are_bytes_though_the_wire_gives_text() -> None:
+    scope: dict[str, Any] = {}
+    exec(compile(python.module(coalesced()), "procedures.py", "exec"), scope)
+    decode = scope["_entry"]
+    assert decode(["k", "é"]) == ("k", "é".encode())
+    assert decode(["k", b"\xff", "new"]) == ("k", b"\xff")

@@ -20,7 +20,7 @@ def _bounds(type_: Type, unit: str) -> str:
 def words(type_: Type) -> str:
     """A type in words."""
     kind = type_["kind"]
-    if kind in ("name", "text"):
+    if kind in ("name", "text", "bytes"):
         return f"{kind}{_bounds(type_, ' bytes')}"
     if kind in ("integer", "number"):
         return f"{kind}{_bounds(type_, '')}"

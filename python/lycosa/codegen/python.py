@@ -3,7 +3,7 @@
 import keyword
 import textwrap
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 Type = dict[str, Any]
 
@@ -14,6 +14,7 @@ _SCALARS = {
     "number": "float",
     "time": "float",
     "boolean": "bool",
+    "bytes": "bytes",
     "scalar": "Scalar",
     "none": "None",
 }
@@ -30,6 +31,7 @@ from typing import Any, Literal, NamedTuple, Required, TypedDict
 from ormsgpack import unpackb
 
 from lycosa.client import Client
+from lycosa.coalescing import Coalescer
 from lycosa.errors import Conflict, Denied, Exhausted, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.settings import Settings
 
@@ -37,6 +39,11 @@ Scalar = str | int | float | bool
 
 # What NamedTuple._make does, for a third of its time.
 _new = tuple.__new__
+
+
+def _bytes(value: Any) -> Any:
+    """Bytes that happen to be UTF-8 arrive as text."""
+    return value.encode() if type(value) is str else value
 
 '''
 
@@ -67,6 +74,8 @@ def kind_class(kind: str) -> str:
 def hint(type_: Type, *, argument: bool) -> str:
     """The annotation of a type, as an argument or as part of an answer."""
     kind = type_["kind"]
+    if kind == "bytes" and argument:
+        return "bytes | str"
     if kind in _SCALARS:
         return _SCALARS[kind]
     if kind == "enum":
@@ -90,7 +99,7 @@ def hint(type_: Type, *, argument: bool) -> str:
 
 def _is_plain(type_: Type) -> bool:
     """Whether a value of it is used as it came."""
-    if type_["kind"] == "record":
+    if type_["kind"] in ("record", "bytes"):
         return False
     return _is_plain(type_["of"]) if "of" in type_ else True
 
@@ -110,6 +119,8 @@ def decode(type_: Type, value: str) -> str:
         return f"{{key: {decode(type_['of'], 'item')} for key, item in ({value} or {{}}).items()}}"
     if kind == "record":
         return f"{_decoder(type_)}({value})"
+    if kind == "bytes":
+        return f"_bytes({value})"
     raise ValueError(f"type {kind} is not known to the generator")
 
 
@@ -141,10 +152,13 @@ def _answer_record(record: Type) -> str:
             f"    {_field_name(field['name'])}: {hint(field['type'], argument=False)}{' | None' if optional else ''}"
         )
     lines.append(f"\n\ndef {_decoder(record)}(value: Any) -> {name}:")
-    plain = all(field["type"]["kind"] != "map" and _is_plain(field["type"]) for field in fields)
     if record.get("form") in ("tuple", "array"):
-        if plain or all(_is_plain(field["type"]) for field in fields):
+        if all(_is_plain(field["type"]) or field["type"]["kind"] == "bytes" for field in fields):
             count = len(fields)
+            for position, field in enumerate(fields):
+                if field["type"]["kind"] == "bytes":
+                    # In place: the list is ours, and building the record field by field costs three times as much.
+                    lines.append(f"    value[{position}] = _bytes(value[{position}])")
             lines.append(f"    return _new({name}, value if len(value) == {count} else value[:{count}])")
         else:
             parts = ", ".join(decode(field["type"], f"value[{i}]") for i, field in enumerate(fields))
@@ -177,7 +191,94 @@ def _argument_record(record: Type) -> str:
     return "\n".join(lines)
 
 
-def _method(procedure: Type) -> str:
+class _Coalescing(NamedTuple):
+    """How a procedure is asked for many keys at once: by which other, and which of its arguments becomes a list."""
+
+    many: str
+    shared: list[str]
+    key: str
+    keys: str
+    limit: int
+
+
+def _coalescing(procedure: Type, procedures: dict[str, Type]) -> _Coalescing | None:
+    """None when it is always asked alone.
+
+    The two procedures take the same arguments, but for one and the list of it, and the list is answered in order.
+    """
+    name, coalesce = procedure["name"], procedure.get("coalesce")
+    if coalesce is None:
+        return None
+    many = procedures.get(coalesce)
+    if many is None:
+        raise ValueError(f"{name} is coalesced into {coalesce}, which is not declared")
+    own = {arg["name"]: arg["type"] for arg in procedure["args"]}
+    others = {arg["name"]: arg["type"] for arg in many["args"]}
+    shared = [arg for arg in own if own[arg] == others.get(arg)]
+    key, keys = [arg for arg in own if arg not in shared], [arg for arg in others if arg not in shared]
+    fits = (
+        len(key) == len(keys) == 1
+        and others[keys[0]]["kind"] == many["returns"]["kind"] == "list"
+        and others[keys[0]]["of"] == own[key[0]]
+        and many["returns"]["of"] == procedure["returns"]
+        and procedure["mode"] == many["mode"] == "read"
+        and not (procedure.get("packs") or many.get("packs"))
+    )
+    if not fits:
+        raise ValueError(f"{name} cannot be coalesced into {coalesce}, which is not the same for a list")
+    return _Coalescing(coalesce, shared, key[0], keys[0], int(others[keys[0]]["max"]))
+
+
+def _attribute(name: str) -> str:
+    return f"_{name.replace('.', '_')}"
+
+
+def _constructor(procedures: dict[str, Type]) -> str:
+    found = [(name, how) for name in procedures if (how := _coalescing(procedures[name], procedures))]
+    lines = [
+        "    def __init__(self, client: Client, *, coalesce: bool = True) -> None:",
+        '        """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""',
+        "        self._call: Callable[..., Awaitable[Any]] = client.call",
+    ]
+    for name, how in found:
+        shared = "".join(f'"{argument}", ' for argument in how.shared)
+        lines.append(
+            f"        self.{_attribute(name)} = Coalescer(client.call, "
+            f'one="lycosa.{name}", many="lycosa.{how.many}", shared=({shared}), '
+            f'key="{how.key}", keys="{how.keys}", limit={how.limit}) if coalesce else None'
+        )
+    return "\n".join(lines)
+
+
+def _asking(procedure: Type, how: _Coalescing | None) -> list[str]:
+    """The lines that send the arguments and take the answer."""
+    name, args = procedure["name"], procedure["args"]
+    literal = ", ".join(
+        f'"{arg["name"]}": {_field_name(arg["name"])}' for arg in args if not arg.get("optional")
+    )
+    lines = [f"args: dict[str, Any] = {{{literal}}}"]
+    for arg in args:
+        if arg.get("optional"):
+            lines.append(f"if {_field_name(arg['name'])} is not None:")
+            lines.append(f'    args["{arg["name"]}"] = {_field_name(arg["name"])}')
+    options = "" if procedure["idempotent"] else ", idempotent=False"
+    options += ", packed=True" if procedure.get("packs") else ""
+    lines.append(f'answer = await self._call("lycosa.{name}", args, timeout{options})')
+    if procedure["returns"]["kind"] == "none":
+        lines[-1] = lines[-1].replace("answer = ", "")
+    if how is None:
+        return lines
+    shared = "".join(f"{_field_name(argument)}, " for argument in how.shared)
+    attribute, key = _attribute(name), _field_name(how.key)
+    return [
+        f"if self.{attribute} is not None:",
+        f"    answer = await self.{attribute}.ask(({shared}), {key}, timeout)",
+        "else:",
+        *(f"    {line}" for line in lines),
+    ]
+
+
+def _method(procedure: Type, procedures: dict[str, Type]) -> str:
     name, args = procedure["name"], procedure["args"]
     required = [arg for arg in args if not arg.get("optional")]
     optional = [arg for arg in args if arg.get("optional")]
@@ -189,16 +290,8 @@ def _method(procedure: Type) -> str:
     returns = hint(procedure["returns"], argument=False)
     lines = [f"    async def {name.replace('.', '_')}(self, *, {', '.join(signature)}) -> {returns}:"]
     lines.append(textwrap.indent(_docstring(procedure), "        "))
-    literal = ", ".join(f'"{arg["name"]}": {_field_name(arg["name"])}' for arg in required)
-    lines.append(f"        args: dict[str, Any] = {{{literal}}}")
-    for arg in optional:
-        lines.append(f"        if {_field_name(arg['name'])} is not None:")
-        lines.append(f'            args["{arg["name"]}"] = {_field_name(arg["name"])}')
-    options = "" if procedure["idempotent"] else ", idempotent=False"
-    options += ", packed=True" if procedure.get("packs") else ""
-    lines.append(f'        answer = await self._call("lycosa.{name}", args, timeout{options})')
+    lines += [f"        {line}" for line in _asking(procedure, _coalescing(procedure, procedures))]
     if procedure["returns"]["kind"] == "none":
-        lines[-1] = lines[-1].replace("answer = ", "")
         return "\n".join(lines)
     if procedure.get("packs"):
         lines.append(f'        answer["{procedure["packs"]}"] = unpackb(answer["{procedure["packs"]}"])')
@@ -244,9 +337,8 @@ def module(contract: Type) -> str:
     parts.append(
         'class Procedures:\n    """Every procedure of the store: one map of arguments, checked by the store."""\n\n'
     )
-    parts.append("    def __init__(self, client: Client) -> None:\n")
-    parts.append('        """Over an open (or starting) client."""\n')
-    parts.append("        self._call: Callable[..., Awaitable[Any]] = client.call\n\n")
-    parts.append("\n\n".join(_method(procedure) for procedure in contract["procedures"]))
+    procedures = {procedure["name"]: procedure for procedure in contract["procedures"]}
+    parts.append(_constructor(procedures) + "\n\n")
+    parts.append("\n\n".join(_method(procedure, procedures) for procedure in contract["procedures"]))
     parts.append("\n" + _FOOTER)
     return "\n".join(parts)

@@ -1,0 +1,171 @@
+"""Gets that are issued in one tick of the event loop travel as one call.
+
+A call costs the client far more than a key in it, so 64 tasks that each ask for one key are answered by one call of
+`*_many`. Which procedure is asked in place of which stands in the contract (`coalesce`); `lycosa.procedures` holds one
+Coalescer for each. Callers do not notice: each has its own deadline, its own error and may be cancelled alone.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
+
+from lycosa.errors import Internal, Invalid, LycosaError, TimedOut
+
+__all__ = ["Coalescer"]
+
+Call = Callable[..., Awaitable[Any]]
+# Arguments that all callers of a batch share; None is an absent one.
+Shared = tuple[Hashable, ...]
+
+
+class _Batch:
+    """Keys of one tick with everybody who waits for them."""
+
+    __slots__ = ("loop", "shared", "timeout", "waiting")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, shared: Shared, timeout: float | None) -> None:
+        self.loop = loop
+        self.shared = shared
+        self.timeout = timeout
+        self.waiting: dict[str, list[asyncio.Future[Any]]] = {}
+
+
+class Coalescer:
+    """Answers `one(shared..., key)` for many callers by `many(shared..., keys)`.
+
+    Only for reads: what one caller asks for is asked again alone when the batch is refused as invalid, so that the
+    caller at fault gets the error and nobody else.
+    """
+
+    def __init__(
+        self, call: Call, *, one: str, many: str, shared: tuple[str, ...], key: str, keys: str, limit: int
+    ) -> None:
+        """`one` and `many` are procedures, the rest names of their arguments; `limit` is the most keys of one call."""
+        self._call = call
+        self._one = one
+        self._many = many
+        self._shared = shared
+        self._key = key
+        self._keys = keys
+        self._limit = limit
+        self._open: dict[tuple[Shared, bool], _Batch] = {}
+        # A loop holds its tasks weakly.
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def ask(self, shared: Shared, key: str, timeout: float | None) -> "asyncio.Future[Any]":
+        """The answer for one key, sent with all others of this tick that share the other arguments.
+
+        `timeout` in seconds is this caller's alone; None is the client's own. Fails with what the call fails with.
+        """
+        # Whoever has the usual deadline has that of the whole batch and needs no timer.
+        group = (shared, timeout is None)
+        batch = self._open.get(group) or self._begin(group)
+        future = batch.loop.create_future()
+        if timeout is not None:
+            self._limit_wait(batch, future, timeout)
+        waiting = batch.waiting
+        if key in waiting:
+            waiting[key].append(future)
+            return future
+        waiting[key] = [future]
+        if len(waiting) == self._limit:
+            self._send(group, batch)
+        return future
+
+    def _begin(self, group: tuple[Shared, bool]) -> _Batch:
+        loop = asyncio.get_running_loop()
+        batch = self._open[group] = _Batch(loop, group[0], None if group[1] else 0.0)
+        # Runs after everything that is ready now, which is what a tick is.
+        loop.call_soon(self._send, group, batch)
+        return batch
+
+    def _limit_wait(self, batch: _Batch, future: "asyncio.Future[Any]", timeout: float) -> None:
+        """Give a caller a deadline of its own. The call lives as long as its most patient caller."""
+        if not timeout > 0:
+            self._expire(future)
+            return
+        assert batch.timeout is not None
+        batch.timeout = max(batch.timeout, timeout)
+        timer = batch.loop.call_later(timeout, self._expire, future)
+        future.add_done_callback(lambda _: timer.cancel())
+
+    def _expire(self, future: "asyncio.Future[Any]") -> None:
+        if not future.done():
+            future.set_exception(
+                TimedOut(
+                    f"{self._one} did not answer in time",
+                    code="TIMED_OUT",
+                    details={"procedure": self._one},
+                )
+            )
+
+    def _send(self, group: tuple[Shared, bool], batch: _Batch) -> None:
+        """Close a batch and send it, if that was not done when it was full."""
+        if self._open.get(group) is batch:
+            del self._open[group]
+            task = batch.loop.create_task(self._answer(batch))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _answer(self, batch: _Batch) -> None:
+        keys = list(batch.waiting)
+        if len(keys) == 1:
+            await self._answer_alone(batch, keys[0], batch.timeout)
+            return
+        sent = batch.loop.time()
+        try:
+            answers = await self._call(self._many, self._arguments(batch, self._keys, keys), batch.timeout)
+            if len(answers) != len(keys):
+                raise Internal(f"{self._many} answered {len(answers)} of {len(keys)} keys", code="INTERNAL")
+        except Invalid:
+            left = None if batch.timeout is None else batch.timeout - (batch.loop.time() - sent)
+            await asyncio.gather(*(self._answer_alone(batch, key, left) for key in keys))
+        except BaseException as problem:
+            for waiting in batch.waiting.values():
+                _fail(waiting, problem)
+            if not isinstance(problem, Exception):
+                raise
+        else:
+            for waiting, answer in zip(batch.waiting.values(), answers, strict=False):
+                for future in waiting:
+                    if not future.done():
+                        future.set_result(answer)
+
+    async def _answer_alone(self, batch: _Batch, key: str, timeout: float | None) -> None:
+        """One key by the procedure that its callers named, so that an error speaks of their own argument."""
+        waiting = batch.waiting[key]
+        try:
+            answer = await self._call(self._one, self._arguments(batch, self._key, key), timeout)
+        except BaseException as problem:
+            _fail(waiting, problem)
+            if not isinstance(problem, Exception):
+                raise
+        else:
+            for future in waiting:
+                if not future.done():
+                    future.set_result(answer)
+
+    def _arguments(self, batch: _Batch, name: str, value: object) -> dict[str, object]:
+        given = zip(self._shared, batch.shared, strict=True)
+        return {name: value, **{shared: value for shared, value in given if value is not None}}
+
+
+def _fail(waiting: "list[asyncio.Future[Any]]", problem: BaseException) -> None:
+    """Tell everybody who still waits, each by an error of its own: a raised error grows with every raise."""
+    for future in waiting:
+        if future.done():
+            continue
+        if isinstance(problem, LycosaError):
+            future.set_exception(
+                type(problem)(
+                    problem.message,
+                    code=problem.code,
+                    details=problem.details,
+                    retry_after=problem.retry_after,
+                )
+            )
+        elif isinstance(problem, Exception):
+            future.set_exception(problem)
+        else:
+            # The loop ends.
+            future.cancel()

@@ -1,0 +1,196 @@
+"""Many callers, one call: who shares it, who has an error, who leaves early."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from lycosa.coalescing import Coalescer
+from lycosa.errors import Internal, Invalid, TimedOut, Unavailable
+
+Call = tuple[str, dict[str, Any], float | None]
+
+
+class Store:
+    """Answers each key with its upper case, and can be told to wait or to refuse."""
+
+    def __init__(self) -> None:
+        self.calls: list[Call] = []
+        self.gate: asyncio.Event | None = None
+        self.refuse: Callable[[str], Exception | None] = lambda key: None
+
+    async def call(self, name: str, args: dict[str, Any], timeout: float | None) -> Any:
+        self.calls.append((name, args, timeout))
+        if self.gate is not None:
+            await self.gate.wait()
+        keys = args["keys"] if name == "get_many" else [args["key"]]
+        for key in keys:
+            problem = self.refuse(key)
+            if problem is not None:
+                raise problem
+        answers = [None if key == "none" else key.upper() for key in keys]
+        return answers if name == "get_many" else answers[0]
+
+
+@pytest.fixture
+def store() -> Store:
+    return Store()
+
+
+@pytest.fixture
+def coalescer(store: Store) -> Coalescer:
+    return Coalescer(
+        store.call, one="get", many="get_many", shared=("tenant", "stale"), key="key", keys="keys", limit=100
+    )
+
+
+def waiting(coalescer: Coalescer) -> int:
+    return len(coalescer._open) + len(coalescer._tasks)
+
+
+async def ask(
+    coalescer: Coalescer,
+    key: str,
+    tenant: str = "acme",
+    stale: bool | None = None,
+    timeout: float | None = None,
+) -> Any:
+    return await coalescer.ask((tenant, stale), key, timeout)
+
+
+async def test_gets_of_one_tick_are_one_call(store: Store, coalescer: Coalescer) -> None:
+    answers = await asyncio.gather(*(ask(coalescer, key) for key in ("a", "b", "none", "c")))
+    assert answers == ["A", "B", None, "C"]
+    assert store.calls == [("get_many", {"tenant": "acme", "keys": ["a", "b", "none", "c"]}, None)]
+    assert waiting(coalescer) == 0
+
+
+async def test_a_key_alone_is_asked_by_the_procedure_itself(store: Store, coalescer: Coalescer) -> None:
+    assert await ask(coalescer, "a", stale=True) == "A"
+    assert store.calls == [("get", {"tenant": "acme", "stale": True, "key": "a"}, None)]
+
+
+async def test_the_same_key_is_sent_once(store: Store, coalescer: Coalescer) -> None:
+    answers = await asyncio.gather(*(ask(coalescer, key) for key in ("a", "b", "a", "a")))
+    assert answers == ["A", "B", "A", "A"]
+    assert [args["keys"] for _, args, _ in store.calls] == [["a", "b"]]
+
+
+async def test_tenants_and_flags_are_never_mixed(store: Store, coalescer: Coalescer) -> None:
+    await asyncio.gather(
+        *(ask(coalescer, key, tenant) for key in "ab" for tenant in ("one", "two")),
+        *(ask(coalescer, key, "one", stale=True) for key in "cd"),
+    )
+    assert [(args["tenant"], args.get("stale"), args["keys"]) for _, args, _ in store.calls] == [
+        ("one", None, ["a", "b"]),
+        ("two", None, ["a", "b"]),
+        ("one", True, ["c", "d"]),
+    ]
+
+
+async def test_a_call_holds_at_most_the_limit_of_keys(store: Store, coalescer: Coalescer) -> None:
+    answers = await asyncio.gather(*(ask(coalescer, f"k{number}") for number in range(250)))
+    assert answers == [f"K{number}" for number in range(250)]
+    assert [len(args["keys"]) for _, args, _ in store.calls] == [100, 100, 50]
+
+
+async def test_the_next_tick_is_another_call(store: Store, coalescer: Coalescer) -> None:
+    store.gate = asyncio.Event()
+    first = [asyncio.create_task(ask(coalescer, key)) for key in "ab"]
+    await asyncio.sleep(0.01)
+    second = [asyncio.create_task(ask(coalescer, key)) for key in "ac"]
+    await asyncio.sleep(0.01)
+    store.gate.set()
+    assert await asyncio.gather(*first, *second) == ["A", "B", "A", "C"]
+    assert [args["keys"] for _, args, _ in store.calls] == [["a", "b"], ["a", "c"]]
+
+
+async def test_who_is_cancelled_hurts_nobody(store: Store, coalescer: Coalescer) -> None:
+    store.gate = asyncio.Event()
+    tasks = [asyncio.create_task(ask(coalescer, key)) for key in ("a", "b", "a")]
+    await asyncio.sleep(0.01)
+    tasks[0].cancel()
+    await asyncio.wait({tasks[0]})
+    store.gate.set()
+    assert await asyncio.gather(*tasks, return_exceptions=True) != ["A", "B", "A"]
+    assert tasks[0].cancelled()
+    assert [task.result() for task in tasks[1:]] == ["B", "A"]
+
+
+async def test_who_is_cancelled_before_it_was_sent_hurts_nobody(coalescer: Coalescer) -> None:
+    futures = [coalescer.ask(("acme", None), key, None) for key in "ab"]
+    futures[0].cancel()
+    assert await futures[1] == "B"
+
+
+async def test_who_runs_out_of_time_hurts_nobody(store: Store, coalescer: Coalescer) -> None:
+    store.gate = asyncio.Event()
+    hasty = [asyncio.create_task(ask(coalescer, "a", timeout=seconds)) for seconds in (0.02, 0.0, -1)]
+    patient = asyncio.create_task(ask(coalescer, "b", timeout=5))
+    usual = [asyncio.create_task(ask(coalescer, key)) for key in "cd"]
+    for task in hasty:
+        with pytest.raises(TimedOut) as raised:
+            await asyncio.wait_for(task, 1)
+        assert raised.value.details == {"procedure": "get"}
+    store.gate.set()
+    assert await asyncio.gather(patient, *usual) == ["B", "C", "D"]
+    # The usual deadline is the client's; the others have that of the most patient.
+    assert [timeout for _, _, timeout in store.calls] == [5, None]
+
+
+async def test_who_asks_for_nonsense_hurts_nobody(store: Store, coalescer: Coalescer) -> None:
+    store.refuse = lambda key: Invalid(f"{key} is bad", code="INVALID_ARGUMENT") if key == "bad" else None
+    answers = await asyncio.gather(
+        *(ask(coalescer, key) for key in ("a", "bad", "b", "bad")), return_exceptions=True
+    )
+    assert [answers[0], answers[2]] == ["A", "B"]
+    assert all(isinstance(answers[place], Invalid) for place in (1, 3))
+    assert answers[1] is not answers[3]
+    assert [name for name, _, _ in store.calls] == ["get_many", "get", "get", "get"]
+
+
+async def test_everybody_gets_an_error_of_its_own(store: Store, coalescer: Coalescer) -> None:
+    store.refuse = lambda key: Unavailable("away", code="NOT_CONNECTED", details={"a": 1}, retry_after=2.0)
+    problems = await asyncio.gather(*(ask(coalescer, key) for key in "abb"), return_exceptions=True)
+    for problem in problems:
+        assert isinstance(problem, Unavailable)
+        assert (problem.code, problem.details, problem.retry_after) == ("NOT_CONNECTED", {"a": 1}, 2.0)
+    assert len({id(problem) for problem in problems}) == 3
+    assert waiting(coalescer) == 0
+
+
+async def test_an_answer_of_another_length_is_nobodys(
+    coalescer: Coalescer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def short(name: str, args: dict[str, Any], timeout: float | None) -> Any:
+        return ["A"]
+
+    monkeypatch.setattr(coalescer, "_call", short)
+    answers = await asyncio.gather(*(ask(coalescer, key) for key in "ab"), return_exceptions=True)
+    assert all(isinstance(answer, Internal) for answer in answers)
+
+
+def test_a_loop_that_ends_leaves_nobody_waiting(store: Store, coalescer: Coalescer) -> None:
+    async def main() -> list["asyncio.Future[Any]"]:
+        store.gate = asyncio.Event()
+        futures = [coalescer.ask(("acme", None), key, None) for key in "ab"]
+        await asyncio.sleep(0.01)
+        return futures
+
+    assert all(future.cancelled() for future in asyncio.run(main()))
+
+
+async def test_deadlines_leave_no_timer_behind(coalescer: Coalescer, monkeypatch: pytest.MonkeyPatch) -> None:
+    handles = []
+    loop = asyncio.get_running_loop()
+    call_later = loop.call_later
+
+    def noting(*args: Any) -> asyncio.TimerHandle:
+        handles.append(call_later(*args))
+        return handles[-1]
+
+    monkeypatch.setattr(loop, "call_later", noting)
+    assert await ask(coalescer, "a", timeout=600) == "A"
+    await asyncio.sleep(0)
+    assert [handle.cancelled() for handle in handles] == [True]
