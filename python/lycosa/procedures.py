@@ -1000,6 +1000,56 @@ def _health(value: Any) -> Health:
     )
 
 
+class SizeClass(NamedTuple):
+    """SizeClass as the store answers it."""
+
+    item_size: int
+    items: int
+    slabs: int
+    used_bytes: int
+    free_bytes: int
+
+
+def _sizeclass(value: Any) -> SizeClass:
+    return SizeClass(
+        item_size=value["item_size"],
+        items=value["items"],
+        slabs=value["slabs"],
+        used_bytes=value["used_bytes"],
+        free_bytes=value["free_bytes"],
+    )
+
+
+class MemoryFigures(NamedTuple):
+    """MemoryFigures as the store answers it."""
+
+    quota_bytes: int
+    used_bytes: int
+    live_bytes: int
+    item_bytes: int
+    lua_bytes: int
+    vinyl_bytes: int
+    growth: float | None
+    seconds_to_full: float | None
+    spaces: list[SpaceFigures]
+    size_classes: list[SizeClass]
+
+
+def _memoryfigures(value: Any) -> MemoryFigures:
+    return MemoryFigures(
+        quota_bytes=value["quota_bytes"],
+        used_bytes=value["used_bytes"],
+        live_bytes=value["live_bytes"],
+        item_bytes=value["item_bytes"],
+        lua_bytes=value["lua_bytes"],
+        vinyl_bytes=value["vinyl_bytes"],
+        growth=value.get("growth"),
+        seconds_to_full=value.get("seconds_to_full"),
+        spaces=[_spacefigures(item) for item in value["spaces"]],
+        size_classes=[_sizeclass(item) for item in value["size_classes"]],
+    )
+
+
 class Procedures:
     """Every procedure of the store: one map of arguments, checked by the store."""
 
@@ -1793,6 +1843,12 @@ class Procedures:
         args: dict[str, Any] = {}
         answer = await self._call("lycosa.system.health", args, timeout)
         return _health(answer)
+
+    async def system_memory(self, *, timeout: float | None = None) -> MemoryFigures:
+        """The fill of the memory in bytes, its growth (bytes per second over the last minutes), the seconds until at that rate no write is accepted, every space, and the free bytes by size of rows."""
+        args: dict[str, Any] = {}
+        answer = await self._call("lycosa.system.memory", args, timeout)
+        return _memoryfigures(answer)
 
 
 def contract() -> dict[str, Any]:

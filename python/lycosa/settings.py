@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     cache_volatile: str = Field(
         default="", description="Namespaces of keys, between commas, that a restart forgets."
     )
+    request_cold_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after which requests move to disk; 0 never."
+    )
     http_host: str = Field(default="127.0.0.1", description="Address REST listens on.")
     http_port: Port = Field(default=8000)
     allow_remote: bool = Field(

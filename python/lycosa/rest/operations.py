@@ -1,5 +1,7 @@
 """Health and figures, for whoever runs the server."""
 
+import contextlib
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -38,8 +40,8 @@ async def ready(services: With) -> Response:
 async def metrics(request: Request, services: With) -> Response:
     """Figures of this process and of the store, in Prometheus's text format."""
     own: HttpMetrics = request.app.state.metrics
-    try:
+    figures = memory = None
+    with contextlib.suppress(LycosaError):
         figures = await services.system.figures(_FIGURES_WITHIN)
-    except LycosaError:
-        figures = None
-    return Response(own.exposition(figures), media_type=CONTENT_TYPE)
+        memory = await services.system.memory(_FIGURES_WITHIN)
+    return Response(own.exposition(figures, memory), media_type=CONTENT_TYPE)
