@@ -11,6 +11,7 @@ import time
 
 import redis.asyncio as redis  # type: ignore[import-not-found, unused-ignore]
 import uvloop
+from redis.commands.core import AsyncScript  # type: ignore[import-not-found, unused-ignore]
 
 # The theoretical arrival time is all that is kept, in microseconds of the server's own clock.
 SCRIPT = """
@@ -33,7 +34,7 @@ return {1, 0}
 INTERVAL, BURST = "0.001", "1000000000"
 
 
-async def measure(take: "redis.commands.core.AsyncScript", callers: int, seconds: float) -> dict[str, float]:
+async def measure(take: AsyncScript, callers: int, seconds: float) -> dict[str, float]:
     """A closed loop of callers that wait for each answer."""
     latencies: list[float] = []
     through = 0
