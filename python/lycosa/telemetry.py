@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lycosa.procedures import Figures
+from lycosa.procedures import Figures, QuotaSurvey
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -144,10 +144,12 @@ class HttpMetrics:
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(method, route).observe(seconds)
 
-    def exposition(self, figures: Figures | None) -> bytes:
+    def exposition(self, figures: Figures | None, quotas: QuotaSurvey | None = None) -> bytes:
         """Everything in Prometheus's text format; None when the store did not tell its figures."""
         store = CollectorRegistry()
         store.register(StoreCollector(figures))
+        if quotas is not None:
+            store.register(QuotaCollector(quotas))
         text = generate_latest(self.registry) + generate_latest(store)
         self.lag.set(0)
         return text
@@ -186,6 +188,28 @@ class StoreCollector(Collector):
         for name, value in figures.memory.items():
             yield GaugeMetricFamily(f"lycosa_store_memory_{_named(name)}", f"Memory: {name}.", value=value)
         yield from _spaces(figures)
+
+
+class QuotaCollector(Collector):
+    """Figures of limits by tenant and name, in their units: 1.25 USD is 1.25. As many as the survey has."""
+
+    def __init__(self, survey: QuotaSurvey) -> None:
+        self._survey = survey
+
+    def collect(self) -> Iterator[Metric]:
+        """Families lycosa_quota_*."""
+        yield GaugeMetricFamily("lycosa_quotas", "Limits of all tenants.", value=self._survey.limits)
+        yield GaugeMetricFamily("lycosa_quotas_shown", "Limits shown below.", value=len(self._survey.rows))
+        for name, meaning in (
+            ("limit", "The most; the burst of a rate."),
+            ("used", "Spent in this window; of a rate, what has not flowed off."),
+            ("reserved", "Held by open reservations."),
+            ("unknown", "Of reservations that were never settled; counts as spent."),
+        ):
+            family = GaugeMetricFamily(f"lycosa_quota_{name}", meaning, labels=["tenant", "quota", "unit"])
+            for row in self._survey.rows:
+                family.add_metric([row.tenant, row.quota, row.unit], getattr(row, name) / 10**row.scale)
+            yield family
 
 
 def _named(name: str) -> str:

@@ -24,7 +24,7 @@ local MOST_MOVED = 100
 
 -- Which arguments of quota.define belong to which kind; `period` and `window` must be given with theirs.
 local OPTIONS = {
-    period = RATE, burst = RATE, window = PERIODIC, time_zone = PERIODIC, utc_offsets = PERIODIC,
+    {'period', RATE}, {'burst', RATE}, {'window', PERIODIC}, {'time_zone', PERIODIC}, {'utc_offsets', PERIODIC},
 }
 
 local function or_null(value)
@@ -35,7 +35,8 @@ local function or_null(value)
 end
 
 local function check_definition(args)
-    for option, kind in pairs(OPTIONS) do
+    for i = 1, #OPTIONS do
+        local option, kind = OPTIONS[i][1], OPTIONS[i][2]
         if args[option] ~= nil and args.kind ~= kind then
             errors.raise('INVALID_ARGUMENT', {argument = option, problem = 'has no meaning with kind = ' .. args.kind})
         end

@@ -1,5 +1,7 @@
 """Health and figures, for whoever runs the server."""
 
+import asyncio
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +16,8 @@ from lycosa.telemetry import CONTENT_TYPE, HttpMetrics
 router = APIRouter(tags=["operations"])
 
 _FIGURES_WITHIN = 2.0
+# Series are kept for ever by whoever scrapes them, so their number is bounded.
+_QUOTAS_SHOWN = 100
 
 
 @router.get("/health", include_in_schema=False)
@@ -39,7 +43,9 @@ async def metrics(request: Request, services: With) -> Response:
     """Figures of this process and of the store, in Prometheus's text format."""
     own: HttpMetrics = request.app.state.metrics
     try:
-        figures = await services.system.figures(_FIGURES_WITHIN)
+        figures, quotas = await asyncio.gather(
+            services.system.figures(_FIGURES_WITHIN), services.quotas.survey(_QUOTAS_SHOWN, _FIGURES_WITHIN)
+        )
     except LycosaError:
-        figures = None
-    return Response(own.exposition(figures), media_type=CONTENT_TYPE)
+        return Response(own.exposition(None), media_type=CONTENT_TYPE)
+    return Response(own.exposition(figures, quotas), media_type=CONTENT_TYPE)

@@ -10,17 +10,20 @@ _EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
 _MOST_DIGITS = 18
 
 
-def smallest_units(amount: Decimal, scale: int) -> int:
-    """A decimal amount as a whole number of units of 10 to the power of -`scale`. Raises Invalid when it is none."""
+def smallest_units(amount: Decimal, scale: int, argument: str = "amount") -> int:
+    """A decimal amount as a whole number of units of 10 to the power of -`scale`.
+
+    Raises Invalid, naming the `argument`, when it is none.
+    """
     try:
         units = amount.scaleb(scale, context=_EXACT)
     except DecimalException:
         units = Decimal("NaN")
     if not units.is_finite() or units.adjusted() > _MOST_DIGITS or units != units.to_integral_value():
         raise Invalid(
-            f"amount {str(amount)[:40]} is no whole number of units with {scale} decimals",
+            f"{argument} {str(amount)[:40]} is no whole number of units with {scale} decimals",
             code="INVALID_ARGUMENT",
-            details={"argument": "amount", "scale": scale},
+            details={"argument": argument, "scale": scale},
         )
     return int(units)
 
