@@ -8,10 +8,11 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import redis.asyncio as redis  # type: ignore[import-not-found, unused-ignore]
 import uvloop
-from redis.commands.core import AsyncScript  # type: ignore[import-not-found, unused-ignore]
 
 # The theoretical arrival time is all that is kept, in microseconds of the server's own clock.
 SCRIPT = """
@@ -34,7 +35,7 @@ return {1, 0}
 INTERVAL, BURST = "0.001", "1000000000"
 
 
-async def measure(take: AsyncScript, callers: int, seconds: float) -> dict[str, float]:
+async def measure(take: Callable[..., Awaitable[Any]], callers: int, seconds: float) -> dict[str, float]:
     """A closed loop of callers that wait for each answer."""
     latencies: list[float] = []
     through = 0

@@ -107,6 +107,8 @@ async def test_figures(rest: httpx.AsyncClient) -> None:
     assert "lycosa_http_active_requests 1.0" in text
     assert 'lycosa_store_procedure_calls_total{procedure="customer.get"}' in text
     assert "lycosa_store_memory_quota_bytes" in text
+    assert "lycosa_store_memory_live_bytes" in text
+    assert 'lycosa_store_size_class_free_bytes{item_size="' in text
     for line in text.splitlines():
         assert re.fullmatch(r"#.*|[a-z_]+(\{.*\})? \S+", line), line
 
@@ -185,6 +187,7 @@ async def test_a_port_in_use(server: Store) -> None:
         listen("192.0.2.1", 8000)
 
 
+@pytest.mark.alone
 async def test_stops_within_five_seconds_with_a_request_that_hangs(own_server: Store) -> None:
     stop, ready = asyncio.Event(), asyncio.Event()
     settings = own_server.settings(http_port=free_port(), call_timeout=30.0)

@@ -1,6 +1,6 @@
 """Health and figures, for whoever runs the server."""
 
-import asyncio
+import contextlib
 
 from fastapi import APIRouter
 from starlette.requests import Request
@@ -42,10 +42,9 @@ async def ready(services: With) -> Response:
 async def metrics(request: Request, services: With) -> Response:
     """Figures of this process and of the store, in Prometheus's text format."""
     own: HttpMetrics = request.app.state.metrics
-    try:
-        figures, quotas = await asyncio.gather(
-            services.system.figures(_FIGURES_WITHIN), services.quotas.survey(_QUOTAS_SHOWN, _FIGURES_WITHIN)
-        )
-    except LycosaError:
-        return Response(own.exposition(None), media_type=CONTENT_TYPE)
-    return Response(own.exposition(figures, quotas), media_type=CONTENT_TYPE)
+    figures = memory = quotas = None
+    with contextlib.suppress(LycosaError):
+        figures = await services.system.figures(_FIGURES_WITHIN)
+        memory = await services.system.memory(_FIGURES_WITHIN)
+        quotas = await services.quotas.survey(_QUOTAS_SHOWN, _FIGURES_WITHIN)
+    return Response(own.exposition(figures, memory, quotas), media_type=CONTENT_TYPE)
