@@ -653,6 +653,18 @@ def _quotaremoved(value: Any) -> QuotaRemoved:
     )
 
 
+class ZoneRenewed(NamedTuple):
+    """ZoneRenewed as the store answers it."""
+
+    renewed: bool
+
+
+def _zonerenewed(value: Any) -> ZoneRenewed:
+    return ZoneRenewed(
+        renewed=value["renewed"],
+    )
+
+
 class QuotaReport(NamedTuple):
     """QuotaReport as the store answers it."""
 
@@ -736,6 +748,66 @@ class QuotaClaim(TypedDict, total=False):
     amount: Required[int]
 
 
+class TenantQuota(NamedTuple):
+    """TenantQuota as the store answers it."""
+
+    tenant: str
+    quota: str
+    kind: Literal["rate", "window", "slots"]
+    limit: int
+    unit: str
+    scale: int
+    shadow: bool
+    window: Literal["minute", "hour", "day", "month", "total"] | None
+    used: int
+    reserved: int
+    unknown: int
+    left: int
+    over: int
+    near: bool
+    near_count: int
+    shadowed: int
+    since: float
+    reset: float | None
+
+
+def _tenantquota(value: Any) -> TenantQuota:
+    return TenantQuota(
+        tenant=value["tenant"],
+        quota=value["quota"],
+        kind=value["kind"],
+        limit=value["limit"],
+        unit=value["unit"],
+        scale=value["scale"],
+        shadow=value["shadow"],
+        window=value.get("window"),
+        used=value["used"],
+        reserved=value["reserved"],
+        unknown=value["unknown"],
+        left=value["left"],
+        over=value["over"],
+        near=value["near"],
+        near_count=value["near_count"],
+        shadowed=value["shadowed"],
+        since=value["since"],
+        reset=value.get("reset"),
+    )
+
+
+class QuotaSurvey(NamedTuple):
+    """QuotaSurvey as the store answers it."""
+
+    rows: list[TenantQuota]
+    limits: int
+
+
+def _quotasurvey(value: Any) -> QuotaSurvey:
+    return QuotaSurvey(
+        rows=[_tenantquota(item) for item in value["rows"]],
+        limits=value["limits"],
+    )
+
+
 class QuotaState(NamedTuple):
     """QuotaState as the store answers it."""
 
@@ -748,6 +820,22 @@ class QuotaState(NamedTuple):
 
 def _quotastate(value: Any) -> QuotaState:
     return _new(QuotaState, value if len(value) == 5 else value[:5])
+
+
+class ZonedQuotaPage(NamedTuple):
+    """ZonedQuotaPage as the store answers it."""
+
+    rows: list[QuotaLimit]
+    next: str | None
+    previous: str | None
+
+
+def _zonedquotapage(value: Any) -> ZonedQuotaPage:
+    return ZonedQuotaPage(
+        rows=[_quotalimit(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
 
 
 class RequestSourceInput(TypedDict, total=False):
@@ -1540,6 +1628,32 @@ class Procedures:
         answer = await self._call("lycosa.quota.remove", args, timeout)
         return _quotaremoved(answer)
 
+    async def quota_renew_zone(
+        self,
+        *,
+        tenant: str,
+        quota: str,
+        time_zone: str,
+        utc_offsets: Sequence[UtcOffsetInput],
+        timeout: float | None = None,
+    ) -> ZoneRenewed:
+        """Give a limit its time zone anew, as a zone database tells it now. Nothing is done where the limit is gone or has another zone by now.
+
+        tenant: whose limits
+        quota: name of the limit
+        time_zone: the name that the limit has
+        utc_offsets: as of quota.define
+        Raises InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "quota": quota,
+            "time_zone": time_zone,
+            "utc_offsets": utc_offsets,
+        }
+        answer = await self._call("lycosa.quota.renew_zone", args, timeout)
+        return _zonerenewed(answer)
+
     async def quota_report(
         self,
         *,
@@ -1660,6 +1774,17 @@ class Procedures:
         answer = await self._call("lycosa.quota.settle", args, timeout)
         return _quotareservation(answer)
 
+    async def quota_survey(self, *, limit: int | None = None, timeout: float | None = None) -> QuotaSurvey:
+        """Figures of the first limits of all tenants, by tenant and name, and how many limits there are.
+
+        limit: rows at most
+        """
+        args: dict[str, Any] = {}
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.survey", args, timeout)
+        return _quotasurvey(answer)
+
     async def quota_take(
         self, *, tenant: str, claims: Sequence[QuotaClaim], timeout: float | None = None
     ) -> list[QuotaState]:
@@ -1672,6 +1797,23 @@ class Procedures:
         args: dict[str, Any] = {"tenant": tenant, "claims": claims}
         answer = await self._call("lycosa.quota.take", args, timeout, idempotent=False)
         return [_quotastate(item) for item in answer]
+
+    async def quota_zoned(
+        self, *, cursor: str | None = None, limit: int | None = None, timeout: float | None = None
+    ) -> ZonedQuotaPage:
+        """Limits of all tenants whose windows follow a time zone other than UTC, among a page of all limits.
+
+        cursor: next or previous of another page of the same query
+        limit: limits looked at
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {}
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.zoned", args, timeout)
+        return _zonedquotapage(answer)
 
     async def request_append(
         self,

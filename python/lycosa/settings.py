@@ -70,6 +70,12 @@ class Settings(BaseSettings):
     analysis_ttl: float = Field(
         default=86_400.0, gt=0, le=31_536_000, description="Seconds a report stays cached."
     )
+    analysis_quota: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Quota of which every analysis asked over HTTP takes one unit.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False
     tavily_api_key: SecretStr | None = Field(default=None, validation_alias=_named("TAVILY_API_KEY"))

@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lycosa.procedures import Figures, MemoryFigures
+from lycosa.procedures import Figures, MemoryFigures, QuotaSurvey
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -144,10 +144,14 @@ class HttpMetrics:
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(method, route).observe(seconds)
 
-    def exposition(self, figures: Figures | None, memory: MemoryFigures | None = None) -> bytes:
+    def exposition(
+        self, figures: Figures | None, memory: MemoryFigures | None = None, quotas: QuotaSurvey | None = None
+    ) -> bytes:
         """Everything in Prometheus's text format; None for what the store did not tell."""
         store = CollectorRegistry()
         store.register(StoreCollector(figures, memory))
+        if quotas is not None:
+            store.register(QuotaCollector(quotas))
         text = generate_latest(self.registry) + generate_latest(store)
         self.lag.set(0)
         return text
@@ -189,6 +193,28 @@ class StoreCollector(Collector):
         yield from _spaces(figures)
         if self._memory is not None:
             yield from _memory(self._memory)
+
+
+class QuotaCollector(Collector):
+    """Figures of limits by tenant and name, in their units: 1.25 USD is 1.25. As many as the survey has."""
+
+    def __init__(self, survey: QuotaSurvey) -> None:
+        self._survey = survey
+
+    def collect(self) -> Iterator[Metric]:
+        """Families lycosa_quota_*."""
+        yield GaugeMetricFamily("lycosa_quotas", "Limits of all tenants.", value=self._survey.limits)
+        yield GaugeMetricFamily("lycosa_quotas_shown", "Limits shown below.", value=len(self._survey.rows))
+        for name, meaning in (
+            ("limit", "The most; the burst of a rate."),
+            ("used", "Spent in this window; of a rate, what has not flowed off."),
+            ("reserved", "Held by open reservations."),
+            ("unknown", "Of reservations that were never settled; counts as spent."),
+        ):
+            family = GaugeMetricFamily(f"lycosa_quota_{name}", meaning, labels=["tenant", "quota", "unit"])
+            for row in self._survey.rows:
+                family.add_metric([row.tenant, row.quota, row.unit], getattr(row, name) / 10**row.scale)
+            yield family
 
 
 def _named(name: str) -> str:
