@@ -1,6 +1,6 @@
 # `make` alone prints this help. TARANTOOL=/path/to/tarantool before or after any target uses another server.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench contract console setup pins rockspec clean
+.PHONY: help run test test-lua test-python lint bench contract console setup pins rockspec clean
 PYTHON_BIN := .venv/bin
 
 help: ## show this help
@@ -14,9 +14,17 @@ run: ## set up what is missing, start Tarantool and the server, stream one real 
 
 test: ## all tests against the real Tarantool, with both coverages
 	@deploy/setup.sh dev
-	$${TARANTOOL:-tarantool} tests/lua/run.lua
-	$${TARANTOOL:-tarantool} tests/lua/run.lua --coverage
-	$(PYTHON_BIN)/pytest --cov --cov-report=term --cov-fail-under=90
+	@$(MAKE) --no-print-directory -j2 test-lua test-python
+	$(PYTHON_BIN)/pytest -m alone --cov --cov-append --cov-report=term --cov-fail-under=90
+
+test-lua:
+	@echo 'The Lua specs run beside the Python tests; what they print follows when they are done.'
+	@printed=$$(mktemp) && trap 'rm -f "$$printed"' EXIT && status=0 && \
+	{ $${TARANTOOL:-tarantool} tests/lua/run.lua && $${TARANTOOL:-tarantool} tests/lua/run.lua --coverage; } \
+		>"$$printed" 2>&1 || status=$$?; cat "$$printed"; exit $$status
+
+test-python:
+	$(PYTHON_BIN)/pytest -n 2 -m 'not alone' --cov --cov-report=
 
 lint: ## ruff, mypy --strict, luacheck, the import rules
 	@deploy/setup.sh dev

@@ -18,6 +18,7 @@ local DOMAINS = {
     'request',
     'cache',
     'document',
+    'quota',
 }
 
 local descriptions = {}

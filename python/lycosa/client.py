@@ -138,6 +138,14 @@ class Client:
             except (Unavailable, Invalid) as problem:
                 # A server that starts for the first time has not written its password yet.
                 self._last_problem = problem
+            except Exception as problem:
+                # Whatever answers there does not speak as a store: keep trying, for it may be replaced by one.
+                self._last_problem = Unavailable(
+                    f"what answers at {self._address()} is not a store of ours ({type(problem).__name__})",
+                    code="NOT_CONNECTED",
+                    retry_after=1.0,
+                )
+                pause = 2.0
             else:
                 self.reconnects += self._connection is not None
                 self._connection, self._last_problem = connection, None

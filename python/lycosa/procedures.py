@@ -67,6 +67,48 @@ class MemoryFull(Unavailable):
     code = "MEMORY_FULL"
 
 
+class QuotaExceeded(Exhausted):
+    """quota {quota} has {left} of {limit} left, {amount} were asked for"""
+
+    code = "QUOTA_EXCEEDED"
+
+
+class QuotaInUse(Conflict):
+    """quota {quota} is held by open reservations; settle or refund them first"""
+
+    code = "QUOTA_IN_USE"
+
+
+class QuotaKindFixed(Conflict):
+    """quota {quota} is of kind {kind} and scale {scale}, which cannot be changed; remove it first"""
+
+    code = "QUOTA_KIND_FIXED"
+
+
+class QuotaReservationExists(Conflict):
+    """reservation {id} was made before with other claims"""
+
+    code = "QUOTA_RESERVATION_EXISTS"
+
+
+class QuotaReservationNotFound(NotFound):
+    """reservation {id} does not exist"""
+
+    code = "QUOTA_RESERVATION_NOT_FOUND"
+
+
+class QuotaReservationState(Conflict):
+    """reservation {id} is {state} {problem}"""
+
+    code = "QUOTA_RESERVATION_STATE"
+
+
+class QuotaUnknown(NotFound):
+    """quota {quota} is not defined"""
+
+    code = "QUOTA_UNKNOWN"
+
+
 class ReadOnly(Unavailable):
     """this instance is read-only; send writes to the leader"""
 
@@ -117,6 +159,13 @@ ERRORS: dict[str, type[LycosaError]] = {
     "INVALID_ARGUMENT": InvalidArgument,
     "INVALID_CURSOR": InvalidCursor,
     "MEMORY_FULL": MemoryFull,
+    "QUOTA_EXCEEDED": QuotaExceeded,
+    "QUOTA_IN_USE": QuotaInUse,
+    "QUOTA_KIND_FIXED": QuotaKindFixed,
+    "QUOTA_RESERVATION_EXISTS": QuotaReservationExists,
+    "QUOTA_RESERVATION_NOT_FOUND": QuotaReservationNotFound,
+    "QUOTA_RESERVATION_STATE": QuotaReservationState,
+    "QUOTA_UNKNOWN": QuotaUnknown,
     "READ_ONLY": ReadOnly,
     "REQUEST_EXISTS": RequestExists,
     "REQUEST_NOT_FOUND": RequestNotFound,
@@ -465,6 +514,199 @@ def _documentsearch(value: Any) -> DocumentSearch:
         waiting=value["waiting"],
         waiting_seconds=value["waiting_seconds"],
     )
+
+
+class UtcOffsetInput(TypedDict, total=False):
+    """UtcOffsetInput as the store takes it."""
+
+    starts_at: Required[int]
+    minutes: Required[int]
+
+
+class QuotaLimit(NamedTuple):
+    """QuotaLimit as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    quota: str
+    kind: Literal["rate", "window", "slots"]
+    amount: int
+    unit: str
+    scale: int
+    shadow: bool
+    period: float | None
+    burst: int | None
+    window: Literal["minute", "hour", "day", "month", "total"] | None
+    time_zone: str | None
+    utc_offsets: list[list[int]] | None
+    created_at: float
+    updated_at: float
+
+
+def _quotalimit(value: Any) -> QuotaLimit:
+    return _new(QuotaLimit, value if len(value) == 15 else value[:15])
+
+
+class QuotaLimitPage(NamedTuple):
+    """QuotaLimitPage as the store answers it."""
+
+    rows: list[QuotaLimit]
+    next: str | None
+    previous: str | None
+
+
+def _quotalimitpage(value: Any) -> QuotaLimitPage:
+    return QuotaLimitPage(
+        rows=[_quotalimit(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class QuotaAmount(TypedDict, total=False):
+    """QuotaAmount as the store takes it."""
+
+    quota: Required[str]
+    amount: Required[int]
+
+
+class QuotaHeld(NamedTuple):
+    """QuotaHeld as the store answers it."""
+
+    quota: str
+    kind: Literal["rate", "window", "slots"]
+    amount: int
+    spent: int | None
+
+
+def _quotaheld(value: Any) -> QuotaHeld:
+    return _new(QuotaHeld, value if len(value) == 4 else value[:4])
+
+
+class QuotaReservation(NamedTuple):
+    """QuotaReservation as the store answers it."""
+
+    id: str
+    state: Literal["reserved", "unknown", "lapsed", "settled", "refunded", "reconciled"]
+    created_at: float
+    lapses_at: float
+    closed_at: float | None
+    claims: list[QuotaHeld]
+
+
+def _quotareservation(value: Any) -> QuotaReservation:
+    return QuotaReservation(
+        value[0], value[1], value[2], value[3], value[4], [_quotaheld(item) for item in value[5]]
+    )
+
+
+class QuotaRemoved(NamedTuple):
+    """QuotaRemoved as the store answers it."""
+
+    removed: bool
+
+
+def _quotaremoved(value: Any) -> QuotaRemoved:
+    return QuotaRemoved(
+        removed=value["removed"],
+    )
+
+
+class QuotaReport(NamedTuple):
+    """QuotaReport as the store answers it."""
+
+    quota: str
+    kind: Literal["rate", "window", "slots"]
+    limit: int
+    unit: str
+    scale: int
+    shadow: bool
+    window: Literal["minute", "hour", "day", "month", "total"] | None
+    used: int
+    reserved: int
+    unknown: int
+    left: int
+    over: int
+    near: bool
+    near_count: int
+    shadowed: int
+    since: float
+    reset: float | None
+
+
+def _quotareport(value: Any) -> QuotaReport:
+    return QuotaReport(
+        quota=value["quota"],
+        kind=value["kind"],
+        limit=value["limit"],
+        unit=value["unit"],
+        scale=value["scale"],
+        shadow=value["shadow"],
+        window=value.get("window"),
+        used=value["used"],
+        reserved=value["reserved"],
+        unknown=value["unknown"],
+        left=value["left"],
+        over=value["over"],
+        near=value["near"],
+        near_count=value["near_count"],
+        shadowed=value["shadowed"],
+        since=value["since"],
+        reset=value.get("reset"),
+    )
+
+
+class QuotaReportPage(NamedTuple):
+    """QuotaReportPage as the store answers it."""
+
+    rows: list[QuotaReport]
+    next: str | None
+    previous: str | None
+
+
+def _quotareportpage(value: Any) -> QuotaReportPage:
+    return QuotaReportPage(
+        rows=[_quotareport(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class QuotaReservationPage(NamedTuple):
+    """QuotaReservationPage as the store answers it."""
+
+    rows: list[QuotaReservation]
+    next: str | None
+    previous: str | None
+
+
+def _quotareservationpage(value: Any) -> QuotaReservationPage:
+    return QuotaReservationPage(
+        rows=[_quotareservation(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
+class QuotaClaim(TypedDict, total=False):
+    """QuotaClaim as the store takes it."""
+
+    quota: Required[str]
+    amount: Required[int]
+
+
+class QuotaState(NamedTuple):
+    """QuotaState as the store answers it."""
+
+    quota: str
+    left: int
+    limit: int
+    near: bool
+    reset: float | None
+
+
+def _quotastate(value: Any) -> QuotaState:
+    return _new(QuotaState, value if len(value) == 5 else value[:5])
 
 
 class RequestSourceInput(TypedDict, total=False):
@@ -980,6 +1222,258 @@ class Procedures:
             args["kind"] = kind
         answer = await self._call("lycosa.document.search", args, timeout)
         return _documentsearch(answer)
+
+    async def quota_define(
+        self,
+        *,
+        tenant: str,
+        quota: str,
+        kind: Literal["rate", "window", "slots"],
+        amount: int,
+        unit: str | None = None,
+        scale: int | None = None,
+        shadow: bool | None = None,
+        period: float | None = None,
+        burst: int | None = None,
+        window: Literal["minute", "hour", "day", "month", "total"] | None = None,
+        time_zone: str | None = None,
+        utc_offsets: Sequence[UtcOffsetInput] | None = None,
+        timeout: float | None = None,
+    ) -> QuotaLimit:
+        """Define a limit of a tenant, or change one; a change keeps its counters. A rate lets `amount` units flow in every `period` seconds and `burst` at once; a window holds `amount` for a minute, hour, day or month of the calendar, or in total; slots are held by `amount` reservations at a time. Amounts are whole numbers of the smallest unit: `scale` tells how many decimals that has. In shadow mode it counts and refuses nothing.
+
+        tenant: whose limits
+        quota: name of the limit
+        kind: rate, window or slots; it cannot be changed
+        amount: the limit, in smallest units
+        unit: what is counted, such as request, token or USD
+        scale: decimals of the smallest unit; it cannot be changed
+        shadow: count and report, never refuse
+        period: of a rate: seconds in which the amount flows
+        burst: of a rate: units at once; the amount when absent
+        window: of a window: how long it counts
+        time_zone: of a window: the name of its zone; UTC when absent
+        utc_offsets: of a window: the zone itself, ascending; the first entry holds before its moment, too
+        Raises InvalidArgument, MemoryFull, QuotaKindFixed.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "quota": quota, "kind": kind, "amount": amount}
+        if unit is not None:
+            args["unit"] = unit
+        if scale is not None:
+            args["scale"] = scale
+        if shadow is not None:
+            args["shadow"] = shadow
+        if period is not None:
+            args["period"] = period
+        if burst is not None:
+            args["burst"] = burst
+        if window is not None:
+            args["window"] = window
+        if time_zone is not None:
+            args["time_zone"] = time_zone
+        if utc_offsets is not None:
+            args["utc_offsets"] = utc_offsets
+        answer = await self._call("lycosa.quota.define", args, timeout)
+        return _quotalimit(answer)
+
+    async def quota_list(
+        self,
+        *,
+        tenant: str,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> QuotaLimitPage:
+        """A page of a tenant's limits by name, as they were defined.
+
+        tenant: whose limits
+        cursor: next or previous of another page of the same query
+        limit: rows in a page
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.list", args, timeout)
+        return _quotalimitpage(answer)
+
+    async def quota_reconcile(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        amounts: Sequence[QuotaAmount] | None = None,
+        timeout: float | None = None,
+    ) -> QuotaReservation:
+        """Say what was really spent of a reservation that is unknown, as its provider's account tells.
+
+        tenant: whose limits
+        id: as given to quota.reserve
+        amounts: what was spent where it differs from what was reserved
+        Raises InvalidArgument, QuotaReservationNotFound, QuotaReservationState.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        if amounts is not None:
+            args["amounts"] = amounts
+        answer = await self._call("lycosa.quota.reconcile", args, timeout)
+        return _quotareservation(answer)
+
+    async def quota_refund(self, *, tenant: str, id: str, timeout: float | None = None) -> QuotaReservation:
+        """Close a reservation of which nothing was spent. Units of rates do not come back.
+
+        tenant: whose limits
+        id: as given to quota.reserve
+        Raises QuotaReservationNotFound, QuotaReservationState.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.quota.refund", args, timeout)
+        return _quotareservation(answer)
+
+    async def quota_remove(self, *, tenant: str, quota: str, timeout: float | None = None) -> QuotaRemoved:
+        """Remove a limit and its counters. One that open reservations hold is not removed.
+
+        tenant: whose limits
+        quota: name of the limit
+        Raises QuotaInUse.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "quota": quota}
+        answer = await self._call("lycosa.quota.remove", args, timeout)
+        return _quotaremoved(answer)
+
+    async def quota_report(
+        self,
+        *,
+        tenant: str,
+        quotas: Sequence[str] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> QuotaReportPage:
+        """What is used, reserved, unknown and left of limits: of those named, or of a page of all by name.
+
+        tenant: whose limits
+        quotas: names of limits; pages of all when absent
+        cursor: next or previous of another page of the same query
+        limit: rows in a page
+        Raises InvalidCursor, QuotaUnknown.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if quotas is not None:
+            args["quotas"] = quotas
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.report", args, timeout)
+        return _quotareportpage(answer)
+
+    async def quota_reservation(
+        self, *, tenant: str, id: str, timeout: float | None = None
+    ) -> QuotaReservation:
+        """One reservation: its state, its lease and its claims. Closed ones are kept for a day.
+
+        tenant: whose limits
+        id: as given to quota.reserve
+        Raises QuotaReservationNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.quota.reservation", args, timeout)
+        return _quotareservation(answer)
+
+    async def quota_reservations(
+        self,
+        *,
+        tenant: str,
+        state: Literal["reserved", "unknown", "lapsed", "settled", "refunded", "reconciled"] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> QuotaReservationPage:
+        """A page of the reservations in one state, those whose lease ends first at the top. A lease that has just ended stands among the reserved, with its true state, until the next step has moved it.
+
+        tenant: whose limits
+        state: which reservations
+        cursor: next or previous of another page of the same query
+        limit: rows in a page
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if state is not None:
+            args["state"] = state
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.reservations", args, timeout)
+        return _quotareservationpage(answer)
+
+    async def quota_reserve(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        claims: Sequence[QuotaClaim],
+        lease: float,
+        timeout: float | None = None,
+    ) -> QuotaReservation:
+        """Hold units of every named limit until the true amounts are known, all or nothing. When the lease ends unsettled, slots go back and what may have been spent of windows counts as unknown. The same id with the same claims answers the reservation that is there.
+
+        tenant: whose limits
+        id: given by the caller, unique within the tenant
+        claims: the most that may be spent, each limit once
+        lease: seconds in which it is to be settled, at most a week
+        Raises InvalidArgument, MemoryFull, QuotaExceeded, QuotaReservationExists, QuotaReservationState, QuotaUnknown.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id, "claims": claims, "lease": lease}
+        answer = await self._call("lycosa.quota.reserve", args, timeout)
+        return _quotareservation(answer)
+
+    async def quota_reset(self, *, tenant: str, quota: str, timeout: float | None = None) -> QuotaLimit:
+        """Forget what was used and what is unknown of a limit; what is reserved stays.
+
+        tenant: whose limits
+        quota: name of the limit
+        Raises QuotaUnknown.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "quota": quota}
+        answer = await self._call("lycosa.quota.reset", args, timeout, idempotent=False)
+        return _quotalimit(answer)
+
+    async def quota_settle(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        amounts: Sequence[QuotaAmount] | None = None,
+        timeout: float | None = None,
+    ) -> QuotaReservation:
+        """Close a reservation with what was really spent. More than was reserved is counted, too, even beyond the limit; less goes back, but for rates. It is taken after the end of the lease as well.
+
+        tenant: whose limits
+        id: as given to quota.reserve
+        amounts: what was spent where it differs from what was reserved
+        Raises InvalidArgument, QuotaReservationNotFound, QuotaReservationState.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        if amounts is not None:
+            args["amounts"] = amounts
+        answer = await self._call("lycosa.quota.settle", args, timeout)
+        return _quotareservation(answer)
+
+    async def quota_take(
+        self, *, tenant: str, claims: Sequence[QuotaClaim], timeout: float | None = None
+    ) -> list[QuotaState]:
+        """Take units from every named limit, all or nothing. A refusal changes nothing; it names the limit that has to be waited for longest, what is left of it and how long. Slots are not taken but reserved.
+
+        tenant: whose limits
+        claims: what to take, each limit once
+        Raises InvalidArgument, QuotaExceeded, QuotaUnknown.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "claims": claims}
+        answer = await self._call("lycosa.quota.take", args, timeout, idempotent=False)
+        return [_quotastate(item) for item in answer]
 
     async def request_append(
         self,

@@ -114,6 +114,7 @@ async def test_what_changes_changes_the_key(fir: World) -> None:
     assert (await fir.analyze()).cached
 
 
+@pytest.mark.alone
 async def test_prose_streams_before_the_model_ends(fir: World) -> None:
     fir.model.script = Script(answer(*["word "] * 10), pause=0.1)
     began = time.perf_counter()

@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -348,3 +349,11 @@ def test_a_benchmark_prints_its_rows_and_one_that_cannot_measure_is_an_error(
     assert run("bench", "fine", "--quick").stdout == "p99 --quick ok\n"
     assert answer(run("bench", "fine", "--json")) == {"benchmark": "fine", "line": "p99 ok"}
     assert "broken could not measure (status 3)" in run("bench", status=70).stderr
+
+
+def test_the_console_of_a_store_that_died_says_how_to_start_it(server: Store, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left_behind:
+        left_behind.bind(str(tmp_path / "console.sock"))
+    done = command(server, "console", "--data", str(tmp_path))
+    assert done.returncode == 7
+    assert b"lycosa up" in done.stderr

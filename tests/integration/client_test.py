@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from pathlib import Path
 
 import pytest
 from asynctnt.exceptions import TarantoolDatabaseError
@@ -145,3 +146,15 @@ async def test_rows_packed_for_the_wire_equal_rows_as_they_are(client: Client, t
         assert [list(row) for row in page.rows] == [list(row) for row in plain["rows"]]
         assert page.next == plain["next"]
     assert (await procedures.customer_find(tenant="nobody", by="all")).rows == []
+
+
+async def test_a_stranger_at_the_address_is_said_to_be_one(server: Store, tmp_path: Path) -> None:
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n".ljust(128, b"x"))
+        await writer.drain()
+
+    address = str(tmp_path / "stranger.sock")
+    async with await asyncio.start_unix_server(answer, address):
+        client = connect(server.settings(tarantool_host=address))
+        with pytest.raises(Unavailable, match=r"stranger\.sock"):
+            await client.open(timeout=0.5)

@@ -110,6 +110,7 @@ async def load(rest: httpx.AsyncClient, first: int, last: int) -> int:
     return inserted
 
 
+@pytest.mark.alone
 async def test_an_import_takes_constant_memory(process: Process) -> None:
     async with client(process) as rest:
         await ready(rest)
@@ -126,6 +127,7 @@ async def test_an_import_takes_constant_memory(process: Process) -> None:
     assert process.stop() == 0
 
 
+@pytest.mark.alone
 async def test_nothing_holds_the_event_loop(process: Process) -> None:
     async with client(process) as rest:
         await ready(rest)

@@ -26,6 +26,18 @@ return {
     -- document
     DOCUMENT_NOT_FOUND = {kind = 'not_found', message = 'document {id} does not exist'},
 
+    -- quota
+    QUOTA_EXCEEDED = {kind = 'exhausted', message = 'quota {quota} has {left} of {limit} left, {amount} were asked for'},
+    QUOTA_IN_USE = {kind = 'conflict', message = 'quota {quota} is held by open reservations; settle or refund them first'},
+    QUOTA_KIND_FIXED = {
+        kind = 'conflict',
+        message = 'quota {quota} is of kind {kind} and scale {scale}, which cannot be changed; remove it first',
+    },
+    QUOTA_RESERVATION_EXISTS = {kind = 'conflict', message = 'reservation {id} was made before with other claims'},
+    QUOTA_RESERVATION_NOT_FOUND = {kind = 'not_found', message = 'reservation {id} does not exist'},
+    QUOTA_RESERVATION_STATE = {kind = 'conflict', message = 'reservation {id} is {state} {problem}'},
+    QUOTA_UNKNOWN = {kind = 'not_found', message = 'quota {quota} is not defined'},
+
     -- request
     REQUEST_NOT_FOUND = {kind = 'not_found', message = 'request {id} does not exist'},
     REQUEST_EXISTS = {kind = 'conflict', message = 'request {id} was appended before with other content'},

@@ -18,6 +18,7 @@ schema.MIGRATIONS = {
     '0002_request',
     '0003_cache',
     '0004_document',
+    '0005_quota',
 }
 
 local function load_migration(module)

@@ -1,6 +1,7 @@
 """`lycosa console`: the admin console of the running store."""
 
 import os
+import socket
 import sys
 
 import typer
@@ -24,11 +25,14 @@ def enter(run: Invocation) -> None:
         raise Invalid("the console has no JSON form; see `lycosa status --json`", code="USAGE")
     tarantool = startup.find_tarantool(os.environ)
     home = startup.find_home(os.environ)
-    socket = run.settings.console_socket.absolute()
-    if not socket.exists():
+    address = run.settings.console_socket.absolute()
+    try:
+        with socket.socket(socket.AF_UNIX) as listening:
+            listening.connect(str(address))
+    except OSError as problem:
         raise Unavailable(
-            f"no console at {socket}; start the store with `lycosa up`, or name its directory with --data",
+            f"no console at {address}; start the store with `lycosa up`, or name its directory with --data",
             code="NOT_CONNECTED",
-        )
+        ) from problem
     sys.stdout.flush()
-    os.execv(tarantool, [str(tarantool), str(home / "deploy" / "console.lua"), str(socket)])
+    os.execv(tarantool, [str(tarantool), str(home / "deploy" / "console.lua"), str(address)])

@@ -9,6 +9,7 @@ from lycosa.procedures import Procedures
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
 from lycosa.services.imports import ImportService
+from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
 from lycosa.services.system import SystemService
 from lycosa.settings import Settings
@@ -26,6 +27,7 @@ class Services:
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
+        self.quotas = QuotaService(procedures)
         self.imports = ImportService(procedures)
         self.system = SystemService(procedures)
 

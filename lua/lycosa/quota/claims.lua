@@ -1,0 +1,123 @@
+-- Claims on limits, decided all or nothing.
+
+local clock = require('lycosa.core.clock')
+local errors = require('lycosa.core.errors')
+local metrics = require('lycosa.core.metrics')
+local fields = require('lycosa.quota.fields')
+local standing = require('lycosa.quota.standing')
+
+local claims = {}
+
+local SHADOW, SHADOWED = fields.SHADOW, fields.SHADOWED
+
+---A limit's row. Raises QUOTA_UNKNOWN.
+---@param key string[] tenant and quota
+---@return box.tuple of `quota_limit`
+function claims.limit(key)
+    local row = box.space.quota_limit:get(key)
+    if row == nil then
+        errors.raise('QUOTA_UNKNOWN', {quota = key[2]})
+    end
+    return row
+end
+
+local function refuse_argument(position, problem)
+    errors.raise('INVALID_ARGUMENT', {argument = ('claims[%d].quota'):format(position), problem = problem})
+end
+
+-- Filled by every decision; nothing yields between a decision and the use of what it found.
+local standings = {}
+for i = 1, fields.MAX_CLAIMS do
+    standings[i] = standing.new()
+end
+
+local function check_once(wanted, position)
+    for i = 1, position - 1 do
+        if wanted[i].quota == wanted[position].quota then
+            refuse_argument(position, 'is claimed twice')
+        end
+    end
+end
+
+-- Find where the limit of every claim stands.
+local function look(tenant, wanted, held, now)
+    for i = 1, #wanted do
+        check_once(wanted, i)
+        local s = standings[i]
+        local key = s.key
+        key[1], key[2] = tenant, wanted[i].quota
+        standing.at(claims.limit(key), now, key, s)
+        if s.kind == fields.SLOTS and not held then
+            refuse_argument(i, 'counts slots, which are held for a time: reserve them')
+        elseif s.used + s.reserved + s.unknown + wanted[i].amount > fields.MOST then
+            refuse_argument(i, 'has counted more than can be counted exactly: reset it')
+        end
+    end
+end
+
+-- Refuse with the claim that has to wait longest, so that whoever waits so long is not refused by another one then.
+local function refuse(wanted, now)
+    local worst, longest
+    for i = 1, #wanted do
+        local s, amount = standings[i], wanted[i].amount
+        if amount > s.left and not s.row[SHADOW] then
+            local seconds = standing.wait(s, amount, now)
+            if worst == nil or longest ~= nil and (seconds == nil or seconds > longest) then
+                worst, longest = i, seconds
+            end
+        end
+    end
+    local s = standings[worst]
+    metrics.count('quota.refused')
+    errors.raise('QUOTA_EXCEEDED', {
+        quota = wanted[worst].quota, left = math.max(0, s.left), limit = s.limit, amount = wanted[worst].amount,
+        scale = s.row[fields.SCALE], retry_after = longest,
+    })
+end
+
+---Count every claim, or none and raise QUOTA_EXCEEDED. A limit in shadow mode refuses nothing: a claim beyond it is
+---marked and counted all the same, but for rates, whose bucket would never recover.
+---@param tenant string
+---@param wanted {quota: string, amount: number}[]
+---@param held boolean whether a reservation will hold them
+---@return lycosa.QuotaStanding[] after it, in the order of the claims; valid until the next decision
+function claims.admit(tenant, wanted, held)
+    local now = clock.now()
+    look(tenant, wanted, held, now)
+    for i = 1, #wanted do
+        if wanted[i].amount > standings[i].left and not standings[i].row[SHADOW] then
+            refuse(wanted, now)
+        end
+    end
+    for i = 1, #wanted do
+        local s, amount = standings[i], wanted[i].amount
+        local beyond = amount > s.left
+        if beyond then
+            s.shadowed, s.marked = s.row[SHADOWED] + 1, true
+            metrics.count('quota.shadowed')
+        end
+        if not beyond or s.kind ~= fields.RATE then
+            standing.charge(s, amount, held)
+        end
+        standing.save_charge(s, held)
+    end
+    return standings
+end
+
+---Take units from every named limit, all or nothing.
+---@param args {tenant: string, claims: {quota: string, amount: number}[]}
+---@return table[] a QuotaState for every claim, in their order
+function claims.take(args)
+    local wanted = args.claims
+    claims.admit(args.tenant, wanted, false)
+    local states = {}
+    for i = 1, #wanted do
+        local s = standings[i]
+        states[i] = {
+            wanted[i].quota, math.max(0, s.left), s.limit, standing.is_near(s), standing.reset_at(s) or box.NULL,
+        }
+    end
+    return states
+end
+
+return claims
