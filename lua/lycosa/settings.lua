@@ -12,7 +12,13 @@ local DEFAULTS = {
     LYCOSA_MEMORY_MB = '256',
     LYCOSA_WAL_MODE = 'write',
     LYCOSA_RETENTION_DAYS = '0',
+    LYCOSA_CACHE_SHARE_PERCENT = '50',
 }
+
+-- Room for the largest batch of values and for what a walk lets go at a time.
+local LEAST_CACHE_MB = 8
+-- Percent of the memory.
+local CACHE_PERCENT, MOST_CACHE_PERCENT = 25, 75
 
 -- Far above the default 768: parked waiters of one connection must not stop all others.
 local NET_MSG_MAX = 20000
@@ -27,6 +33,29 @@ local function whole(environment, name, min, max)
         fail(('%s must be a whole number from %d to %d, not %q'):format(name, min, max, environment[name]))
     end
     return value
+end
+
+-- Bytes that the cache may hold: a share of the memory unless told, and never so much that its mark is in the way.
+local function cache_budget(environment, memory_mb)
+    local most = math.max(LEAST_CACHE_MB, math.floor(memory_mb * MOST_CACHE_PERCENT / 100))
+    if environment.LYCOSA_CACHE_BUDGET_MB == nil then
+        return math.max(LEAST_CACHE_MB * 1048576, math.floor(memory_mb * 1048576 * CACHE_PERCENT / 100))
+    end
+    return whole(environment, 'LYCOSA_CACHE_BUDGET_MB', LEAST_CACHE_MB, most) * 1048576
+end
+
+-- Names between commas.
+local function names(environment, name)
+    local found = {}
+    for word in (environment[name] or ''):gmatch('[^,]+') do
+        local trimmed = word:match('^%s*(.-)%s*$')
+        if trimmed == '' or trimmed:find(':', 1, true) then
+            fail(('%s must be namespaces (what stands before the first colon of a key) between commas, not %q'):format(
+                name, environment[name]))
+        end
+        table.insert(found, trimmed)
+    end
+    return found
 end
 
 -- The application user's password: given, or made once and kept beside the data, readable by its owner only.
@@ -56,7 +85,7 @@ end
 ---Read the environment.
 ---@param given table<string, string> as os.environ() gives it
 ---@return {data: string, listen: string, user: string, password: string, retention_days: integer, testing: boolean,
----     console: string, box: table} `box` goes to box.cfg as it is; `listen` is set once the procedures are in place
+---     cache_budget: integer, cache_share: integer, cache_volatile: string[], console: string, box: table} `box` goes to box.cfg as it is; `listen` is set once the procedures are in place
 function settings.read(given)
     -- An empty variable is an absent one, as in a .env file.
     local environment = setmetatable({}, {__index = function(_, name)
@@ -77,17 +106,21 @@ function settings.read(given)
     else
         listen = ('%s:%d'):format(host, whole(environment, 'TARANTOOL_PORT', 1, 65535))
     end
+    local memory_mb = whole(environment, 'LYCOSA_MEMORY_MB', 32, 1048576)
     return {
         data = data,
         listen = listen,
         user = environment.TARANTOOL_USER,
         password = password(environment, data),
         retention_days = whole(environment, 'LYCOSA_RETENTION_DAYS', 0, 36500),
+        cache_budget = cache_budget(environment, memory_mb),
+        cache_share = whole(environment, 'LYCOSA_CACHE_SHARE_PERCENT', 1, 100),
+        cache_volatile = names(environment, 'LYCOSA_CACHE_VOLATILE'),
         testing = environment.LYCOSA_TESTING == '1',
         console = fio.pathjoin(data, 'console.sock'),
         box = {
             work_dir = data,
-            memtx_memory = whole(environment, 'LYCOSA_MEMORY_MB', 32, 1048576) * 1048576,
+            memtx_memory = memory_mb * 1048576,
             memtx_max_tuple_size = 2 * 1048576,
             wal_mode = wal_mode,
             net_msg_max = NET_MSG_MAX,

@@ -193,18 +193,26 @@ class CacheFigures(NamedTuple):
 
     entries: int
     bytes: int
+    budget: int
     hits: int
+    stale_hits: int
     misses: int
     expired: int
+    evicted: int
+    invalidated: int
 
 
 def _cachefigures(value: Any) -> CacheFigures:
     return CacheFigures(
         entries=value["entries"],
         bytes=value["bytes"],
+        budget=value["budget"],
         hits=value["hits"],
+        stale_hits=value["stale_hits"],
         misses=value["misses"],
         expired=value["expired"],
+        evicted=value["evicted"],
+        invalidated=value["invalidated"],
     )
 
 
@@ -214,14 +222,33 @@ class CacheEntry(NamedTuple):
     tenant: str
     bucket_id: int
     key: str
-    value: str
+    value: bytes
     media_type: str
     created_at: float
     expires_at: float
+    stale_until: float
+    negative: bool
+    tags: list[str]
+    seq: int
 
 
 def _cacheentry(value: Any) -> CacheEntry:
-    return _new(CacheEntry, value if len(value) == 7 else value[:7])
+    value[3] = _bytes(value[3])
+    return _new(CacheEntry, value if len(value) == 11 else value[:11])
+
+
+class CacheInvalidated(NamedTuple):
+    """CacheInvalidated as the store answers it."""
+
+    deleted: int
+    more: bool
+
+
+def _cacheinvalidated(value: Any) -> CacheInvalidated:
+    return CacheInvalidated(
+        deleted=value["deleted"],
+        more=value["more"],
+    )
 
 
 class CacheTimes(NamedTuple):
@@ -229,13 +256,27 @@ class CacheTimes(NamedTuple):
 
     created_at: float
     expires_at: float
+    stale_until: float
 
 
 def _cachetimes(value: Any) -> CacheTimes:
     return CacheTimes(
         created_at=value["created_at"],
         expires_at=value["expires_at"],
+        stale_until=value["stale_until"],
     )
+
+
+class CacheItem(TypedDict, total=False):
+    """CacheItem as the store takes it."""
+
+    key: Required[str]
+    value: Required[bytes | str]
+    media_type: str
+    ttl: Required[float]
+    stale_for: float
+    negative: bool
+    tags: Sequence[str]
 
 
 class DeletedCustomers(NamedTuple):
@@ -965,13 +1006,29 @@ class Procedures:
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
         """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
+        self._cache_get = (
+            Coalescer(
+                client.call,
+                one="lycosa.cache.get",
+                many="lycosa.cache.get_many",
+                shared=(
+                    "tenant",
+                    "stale",
+                ),
+                key="key",
+                keys="keys",
+                limit=100,
+            )
+            if coalesce
+            else None
+        )
 
     async def cache_delete(
         self, *, tenant: str, keys: Sequence[str], timeout: float | None = None
     ) -> CacheDeleted:
-        """Delete entries by key. Keys that are not there are no error.
+        """Delete entries by key. Keys that are not there are no error; those that had expired do not count.
 
-        tenant: whose entries
+        tenant: whose entry
         keys: keys to delete
         """
         args: dict[str, Any] = {"tenant": tenant, "keys": keys}
@@ -979,7 +1036,7 @@ class Procedures:
         return _cachedeleted(answer)
 
     async def cache_figures(self, *, tenant: str | None = None, timeout: float | None = None) -> CacheFigures:
-        """What the cache holds in entries and bytes, expired ones that wait for the sweep included, and hits, misses and expired entries since the server started.
+        """What the cache holds in entries and bytes (with 24 bytes for each place in an index), expired ones that wait for the sweep included, what it may hold, and hits, misses and entries let go since the server started. The budget of one tenant is its share, beyond which its own entries go first.
 
         tenant: only this tenant; the whole server when absent
         """
@@ -989,40 +1046,131 @@ class Procedures:
         answer = await self._call("lycosa.cache.figures", args, timeout)
         return _cachefigures(answer)
 
-    async def cache_get(self, *, tenant: str, key: str, timeout: float | None = None) -> CacheEntry | None:
-        """An entry of the cache, or null when there is none. An expired entry is never served.
+    async def cache_get(
+        self, *, tenant: str, key: str, stale: bool | None = None, timeout: float | None = None
+    ) -> CacheEntry | None:
+        """An entry of the cache, or null when there is none. An expired entry is never served, but in its stale period to those who take it stale.
 
         tenant: whose entry
         key: as given to cache.set
+        stale: whether an entry in its stale period is taken; its expires_at tells that it is stale
         """
-        args: dict[str, Any] = {"tenant": tenant, "key": key}
-        answer = await self._call("lycosa.cache.get", args, timeout)
+        if self._cache_get is not None:
+            answer = await self._cache_get.ask(
+                (
+                    tenant,
+                    stale,
+                ),
+                key,
+                timeout,
+            )
+        else:
+            args: dict[str, Any] = {"tenant": tenant, "key": key}
+            if stale is not None:
+                args["stale"] = stale
+            answer = await self._call("lycosa.cache.get", args, timeout)
         return None if answer is None else _cacheentry(answer)
+
+    async def cache_get_many(
+        self, *, tenant: str, keys: Sequence[str], stale: bool | None = None, timeout: float | None = None
+    ) -> list[CacheEntry | None]:
+        """Entries in the order of their keys, with null where there is none.
+
+        tenant: whose entry
+        keys: as given to cache.set
+        stale: whether an entry in its stale period is taken; its expires_at tells that it is stale
+        """
+        args: dict[str, Any] = {"tenant": tenant, "keys": keys}
+        if stale is not None:
+            args["stale"] = stale
+        answer = await self._call("lycosa.cache.get_many", args, timeout)
+        return [None if item is None else _cacheentry(item) for item in answer]
+
+    async def cache_invalidate(
+        self,
+        *,
+        tenant: str,
+        tag: str | None = None,
+        prefix: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> CacheInvalidated:
+        """Delete the entries with a tag, or those whose keys begin with a prefix: exactly one of both is given. Deletes at most limit entries and says whether more are left: call again until there are none.
+
+        tenant: whose entry
+        tag: one of the tags given to cache.set
+        prefix: how keys begin, byte by byte
+        limit: entries at the most
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if tag is not None:
+            args["tag"] = tag
+        if prefix is not None:
+            args["prefix"] = prefix
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.cache.invalidate", args, timeout)
+        return _cacheinvalidated(answer)
 
     async def cache_set(
         self,
         *,
         tenant: str,
         key: str,
-        value: str,
+        value: bytes | str,
         ttl: float,
         media_type: str | None = None,
+        stale_for: float | None = None,
+        negative: bool | None = None,
+        tags: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> CacheTimes:
-        """Store a text under a key for a time, in place of what was there. At most 1,000,000 bytes; refused with MEMORY_FULL while memory is over 80 % full.
+        """Store a value under a key for a time, in place of what was there. Entries that were not read of late go when the budget is spent; refused with MEMORY_FULL only while memory is over 80 % full and none is left to go.
 
         tenant: whose entry
-        key: any text of 1 to 512 bytes
-        value: the text, at most 1,000,000 bytes
-        media_type: what the text is
+        key: any text of 1 to 512 bytes; what stands before its first colon is its namespace
+        value: any bytes, at most 1,000,000
+        media_type: what the bytes are
         ttl: seconds until it expires, at most a year
+        stale_for: seconds after that in which it is served to those who take it stale
+        negative: whether it says that there is nothing
+        tags: names by which it can be invalidated
         Raises MemoryFull.
         """
         args: dict[str, Any] = {"tenant": tenant, "key": key, "value": value, "ttl": ttl}
         if media_type is not None:
             args["media_type"] = media_type
+        if stale_for is not None:
+            args["stale_for"] = stale_for
+        if negative is not None:
+            args["negative"] = negative
+        if tags is not None:
+            args["tags"] = tags
         answer = await self._call("lycosa.cache.set", args, timeout)
         return _cachetimes(answer)
+
+    async def cache_set_many(
+        self, *, tenant: str, entries: Sequence[CacheItem], timeout: float | None = None
+    ) -> list[CacheTimes]:
+        """Store up to a hundred values, all or none, together at most 4,000,000 bytes. Answers the times of each, in order; of a key that is there twice, the last value stays.
+
+        tenant: whose entry
+        entries: what to store
+        Raises MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "entries": entries}
+        answer = await self._call("lycosa.cache.set_many", args, timeout)
+        return [_cachetimes(item) for item in answer]
+
+    async def cache_take(self, *, tenant: str, key: str, timeout: float | None = None) -> CacheEntry | None:
+        """Get an entry and delete it in one; null when there is none or it has expired. Of many who ask at once, one has it.
+
+        tenant: whose entry
+        key: as given to cache.set
+        """
+        args: dict[str, Any] = {"tenant": tenant, "key": key}
+        answer = await self._call("lycosa.cache.take", args, timeout, idempotent=False)
+        return None if answer is None else _cacheentry(answer)
 
     async def customer_count(self, *, tenant: str, timeout: float | None = None) -> int:
         """How many customers a tenant has. Kept by every write, not counted."""

@@ -42,6 +42,18 @@ class Settings(BaseSettings):
         default="write", description="write survives a kill, fsync a power cut."
     )
     retention_days: int = Field(default=0, ge=0, le=36_500, description="Days requests are kept; 0 for ever.")
+    cache_budget_mb: int | None = Field(
+        default=None,
+        ge=8,
+        le=786_432,
+        description="What the cache may hold, MiB; a quarter of the memory unless set.",
+    )
+    cache_share_percent: int = Field(
+        default=50, ge=1, le=100, description="Percent of it beyond which a tenant's own entries go first."
+    )
+    cache_volatile: str = Field(
+        default="", description="Namespaces of keys, between commas, that a restart forgets."
+    )
     http_host: str = Field(default="127.0.0.1", description="Address REST listens on.")
     http_port: Port = Field(default=8000)
     allow_remote: bool = Field(

@@ -209,6 +209,9 @@ def store_environment(settings: Settings, environment: Mapping[str, str]) -> dic
         "LYCOSA_MEMORY_MB": str(settings.memory_mb),
         "LYCOSA_WAL_MODE": settings.wal_mode,
         "LYCOSA_RETENTION_DAYS": str(settings.retention_days),
+        "LYCOSA_CACHE_BUDGET_MB": "" if settings.cache_budget_mb is None else str(settings.cache_budget_mb),
+        "LYCOSA_CACHE_SHARE_PERCENT": str(settings.cache_share_percent),
+        "LYCOSA_CACHE_VOLATILE": settings.cache_volatile,
         "LYCOSA_TESTING": "1" if settings.testing else "",
     }
     if settings.password is not None:

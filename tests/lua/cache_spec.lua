@@ -31,7 +31,7 @@ describe('cache', function()
         local times = lycosa.cache.set{
             tenant = tenant, key = 'ключ', value = '{"имя": "Ёлка"}', media_type = 'application/ld+json', ttl = 10.5,
         }
-        assert.are.same({created_at = 1700000000, expires_at = 1700000010.5}, times)
+        assert.are.same({created_at = 1700000000, expires_at = 1700000010.5, stale_until = 1700000010.5}, times)
         local entry = get('ключ')
         assert.are.equal('{"имя": "Ёлка"}', entry.value)
         assert.are.equal('application/ld+json', entry.media_type)
@@ -80,7 +80,7 @@ describe('cache', function()
 
     it('refuses what is out of bounds by name', function()
         local wrong = {
-            key = {'', ('k'):rep(513), '\255', 'a\0b'}, value = {('v'):rep(1000001), '\255\255'},
+            key = {'', ('k'):rep(513), '\255', 'a\0b'}, value = {('v'):rep(1000001), 5, true},
             ttl = {0, 0.0009, 31536001, 0 / 0, 1 / 0, 'soon'}, tenant = {'', 'a\nb', ('t'):rep(129)}, media_type = {''},
         }
         for name, values in pairs(wrong) do
@@ -117,15 +117,19 @@ describe('cache', function()
         get('a')
         daemon.drain('cache.expire')
         local figures = lycosa.cache.figures{tenant = tenant}
-        assert.are.equal(box.space.cache_entry:get{tenant, 'b'}:bsize(), figures.bytes)
+        assert.are.equal(box.space.cache_entry:get{tenant, 'b'}:bsize() + 72, figures.bytes)
         assert.are.same({1, 2, 2, 1}, {figures.entries, figures.hits, figures.misses, figures.expired})
         local after = lycosa.cache.figures{}
         assert.are.equal(2, after.entries)
         assert.are.equal(2, after.hits - before.hits)
         assert.are.equal(3, after.misses - before.misses)
         assert.are.equal(1, after.expired - before.expired)
-        assert.are.same({entries = 0, bytes = 0, hits = 0, misses = 0, expired = 0},
-            lycosa.cache.figures{tenant = 'nobody'})
+        local nobody = lycosa.cache.figures{tenant = 'nobody'}
+        assert.are.equal(lycosa.cache.figures{}.budget / 2, nobody.budget)
+        nobody.budget = nil
+        for name, counted in pairs(nobody) do
+            assert.are.equal(0, counted, name)
+        end
     end)
 
     it('keeps the weight of every tenant equal to a recount', function()
@@ -146,14 +150,15 @@ describe('cache', function()
         for _, owner in ipairs(tenants) do
             local entries, bytes = 0, 0
             for _, entry in box.space.cache_entry:pairs({owner}) do
-                entries, bytes = entries + 1, bytes + entry:bsize()
+                entries, bytes = entries + 1, bytes + entry:bsize() + 72
             end
             local figures = lycosa.cache.figures{tenant = owner}
             assert.are.same({entries, bytes}, {figures.entries, figures.bytes})
             assert.is_true(entries > 0)
         end
         local whole = lycosa.cache.figures{}
-        assert.are.equal(box.space.cache_entry:bsize(), whole.bytes)
+        local space = box.space.cache_entry
+        assert.are.equal(tonumber(space:bsize()) + 72 * space:len(), whole.bytes)
     end)
 
     it('undoes a set whose transaction is undone', function()

@@ -62,7 +62,7 @@ describe('lycosa.help', function()
         for _, described in ipairs(lycosa.contract()) do
             assert.is_truthy(text:find('\n' .. described.name .. ' ', 1, true), described.name)
         end
-        assert.is_truthy(text:find('Store a text under a key', 1, true))
+        assert.is_truthy(text:find('Store a value under a key', 1, true))
     end)
 
     it('tells arguments, answer, errors and an example of one', function()

@@ -30,6 +30,7 @@ local describe
 local DESCRIBE = {
     name = byte_range,
     text = byte_range,
+    bytes = byte_range,
     integer = number_range,
     number = number_range,
     time = function() return 'unix seconds' end,
@@ -144,6 +145,7 @@ end
 local SAMPLE = {
     name = function(_, name) return name == 'tenant' and "'default'" or ("'%s-1'"):format(name) end,
     text = function(type_, name) return ("'%s'"):format(name .. ('.'):rep(type_.min - #name)) end,
+    bytes = function(_, name) return ("'%s'"):format(name) end,
     integer = sample_number,
     number = sample_number,
     time = function() return '1700000000' end,

@@ -27,6 +27,7 @@ local ACCESS = {read = true, app = true, worker = true, admin = true}
 ---@field errors string[]
 ---@field run fun(args: table): any
 ---@field packs string? field of the answer, a list of tuples, that a caller may ask for as one string of MessagePack
+---@field coalesce string? the procedure that answers many such calls at once: `keys` for `key`, answers in their order
 ---@field idempotent boolean? a repeated call with the same arguments does no harm; reads always are
 
 local function check_declaration(declaration)
@@ -205,7 +206,7 @@ local function describe(declaration)
         returns = types.describe(declaration.returns),
         errors = declaration.errors or {},
         idempotent = declaration.mode == 'read' or declaration.idempotent == true,
-        packs = declaration.packs,
+        packs = declaration.packs, coalesce = declaration.coalesce,
     }
     table.sort(described.errors)
     described.digest = digest.sha1_hex(canonical(without_docs(described))):sub(1, 16)
@@ -226,6 +227,10 @@ function contract.load(declarations, root)
         root[domain] = root[domain] or {}
         root[domain][short] = procedure(declaration)
         table.insert(descriptions, describe(declaration))
+    end
+    for _, declaration in ipairs(declarations) do
+        local many = declaration.coalesce
+        assert(many == nil or seen[many], ('%s: there is no procedure %s'):format(declaration.name, tostring(many)))
     end
     table.sort(descriptions, function(left, right)
         return left.name < right.name

@@ -19,6 +19,7 @@ schema.MIGRATIONS = {
     '0003_cache',
     '0004_document',
     '0005_quota',
+    '0006_cache',
 }
 
 local function load_migration(module)

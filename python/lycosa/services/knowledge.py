@@ -164,10 +164,10 @@ class ReportMemory:
     async def get(self, key: str) -> str | None:
         """The report's JSON, None when there is none or it has expired."""
         entry = await self._procedures.cache_get(tenant=self._tenant, key=f"analysis:{key}")
-        return None if entry is None else entry.value
+        return None if entry is None else entry.value.decode()
 
     async def put(self, key: str, report: str) -> None:
         """Keep a report's JSON. Raises Unavailable when memory is full."""
         await self._procedures.cache_set(
-            tenant=self._tenant, key=f"analysis:{key}", value=report, ttl=self._ttl
+            tenant=self._tenant, key=f"analysis:{key}", value=report.encode(), ttl=self._ttl
         )

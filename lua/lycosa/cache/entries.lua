@@ -1,0 +1,171 @@
+-- Entries one by one and in batches: get, set, take, delete.
+
+local bucket = require('lycosa.core.bucket')
+local clock = require('lycosa.core.clock')
+local errors = require('lycosa.core.errors')
+local budget = require('lycosa.cache.budget')
+local counters = require('lycosa.cache.counters')
+local expiry = require('lycosa.cache.expiry')
+local fields = require('lycosa.cache.fields')
+local pool = require('lycosa.cache.pool')
+local sieve = require('lycosa.cache.sieve')
+
+local entries = {}
+
+local EXPIRES, STALE, SEQ = fields.EXPIRES, fields.STALE, fields.SEQ
+-- What the values of one set_many hold together.
+local MANY_BYTES = 4000000
+
+local function find(tenant, key, stale, now)
+    local entry = pool.of(key).entries():get{tenant, key}
+    if entry == nil then
+        counters.add(tenant, 'misses', 1)
+        return nil
+    elseif entry[EXPIRES] > now then
+        counters.add(tenant, 'hits', 1)
+    elseif stale and entry[STALE] > now then
+        counters.add(tenant, 'stale_hits', 1)
+    else
+        counters.add(tenant, 'misses', 1)
+        return nil
+    end
+    sieve.mark(entry[SEQ])
+    return entry
+end
+
+---An entry, or nil when there is none or it has expired.
+---@param args {tenant: string, key: string, stale: boolean} `stale` takes it in its stale period, too
+---@return box.tuple?
+function entries.get(args)
+    return find(args.tenant, args.key, args.stale, clock.now())
+end
+
+---Entries in the order of their keys, with box.NULL for what is not there.
+---@param args {tenant: string, keys: string[], stale: boolean}
+---@return box.tuple[]
+function entries.get_many(args)
+    local found, now = {}, clock.now()
+    for i, key in ipairs(args.keys) do
+        found[i] = find(args.tenant, key, args.stale, now) or box.NULL
+    end
+    return found
+end
+
+-- Tags each once: an index counts a tag that is twice in a row as one.
+local function distinct(tags)
+    if #tags < 2 then
+        return tags
+    end
+    local kept, seen = {}, {}
+    for _, tag in ipairs(tags) do
+        if not seen[tag] then
+            seen[tag] = true
+            table.insert(kept, tag)
+        end
+    end
+    return kept
+end
+
+-- How much more items weigh than what they replace; of a key that is there twice, both count.
+local function growth(tenant, items)
+    local more = 0
+    for _, item in ipairs(items) do
+        local before = pool.of(item.key).entries():get{tenant, item.key}
+        more = more + pool.weight_of(tenant, item) - (before ~= nil and pool.weight(before) or 0)
+    end
+    return more
+end
+
+-- Store an item. One that replaces an entry that is still kept has its number and counts as read; others are new.
+local function put(tenant, item, now)
+    local of = pool.of(item.key)
+    local space = of.entries()
+    local before = space:get{tenant, item.key}
+    local seq
+    if before ~= nil and before[STALE] > now then
+        seq = before[SEQ]
+        sieve.mark(seq)
+    else
+        seq = pool.next_seq()
+        sieve.wipe(seq)
+    end
+    local expires_at = now + item.ttl
+    local stale_until = expires_at + item.stale_for
+    local row = space:replace{
+        tenant, bucket.of(tenant), item.key, item.value, item.media_type, now, expires_at, stale_until, item.negative,
+        item.tags, seq,
+    }
+    pool.add(of, tenant, before == nil and 1 or 0, pool.weight(row) - (before == nil and 0 or pool.weight(before)))
+    expiry.due(stale_until)
+    return {created_at = now, expires_at = expires_at, stale_until = stale_until}
+end
+
+local function store(tenant, items)
+    local now, bytes = clock.now(), 0
+    for _, item in ipairs(items) do
+        item.tags = distinct(item.tags)
+        bytes = bytes + pool.weight_of(tenant, item)
+    end
+    budget.admit(tenant, bytes, now)
+    budget.make_room(tenant, function()
+        return growth(tenant, items)
+    end, now)
+    local times = {}
+    for i, item in ipairs(items) do
+        times[i] = put(tenant, item, now)
+    end
+    return times
+end
+
+---Store a value under a key for `ttl` seconds, in place of what was there.
+---@param args {tenant: string, key: string, value: string, media_type: string, ttl: number, stale_for: number,
+---     negative: boolean, tags: string[]}
+---@return {created_at: number, expires_at: number, stale_until: number}
+function entries.set(args)
+    return store(args.tenant, {args})[1]
+end
+
+---Store up to a hundred values, all or none.
+---@param args {tenant: string, entries: table[]} each as the arguments of `set`
+---@return {created_at: number, expires_at: number, stale_until: number}[] in the order of the entries
+function entries.set_many(args)
+    local bytes = 0
+    for _, item in ipairs(args.entries) do
+        bytes = bytes + #item.value
+    end
+    if bytes > MANY_BYTES then
+        errors.raise('INVALID_ARGUMENT', {
+            argument = 'entries', problem = ('hold more than %d bytes of values together'):format(MANY_BYTES),
+        })
+    end
+    return store(args.tenant, args.entries)
+end
+
+---An entry that is deleted by being read; nil when there is none or it has expired.
+---@param args {tenant: string, key: string}
+---@return box.tuple?
+function entries.take(args)
+    local entry = find(args.tenant, args.key, false, clock.now())
+    if entry ~= nil then
+        pool.remove(pool.of(args.key), {entry})
+    end
+    return entry
+end
+
+---Delete entries. Keys that are not there are no error.
+---@param args {tenant: string, keys: string[]}
+---@return {deleted: integer} without those that had expired
+function entries.delete(args)
+    local deleted, now = 0, clock.now()
+    for _, key in ipairs(args.keys) do
+        local of = pool.of(key)
+        local entry = of.entries():get{args.tenant, key}
+        if entry ~= nil then
+            deleted = deleted + (entry[STALE] > now and 1 or 0)
+            pool.remove(of, {entry})
+        end
+    end
+    return {deleted = deleted}
+end
+
+return entries

@@ -1,0 +1,242 @@
+-- Where entries stand: in the log and the snapshot, or, of volatile namespaces, in memory only.
+--
+-- A pool is a space of entries with a space of what each tenant's entries weigh, kept by write in the transaction
+-- of the entries. An entry weighs its tuple's bytes and 24 bytes for its place in each index, once for every tag.
+
+local bucket = require('lycosa.core.bucket')
+local clock = require('lycosa.core.clock')
+local fields = require('lycosa.cache.fields')
+
+local pool = {}
+
+local TENANT, KEY, TAGS, SEQ = fields.TENANT, fields.KEY, fields.TAGS, fields.SEQ
+local T_ENTRIES, T_BYTES = fields.T_ENTRIES, fields.T_BYTES
+
+-- 16 bytes in a tree's block, and the room that blocks leave. The indexes of key, expiry and age hold every entry.
+local PLACE = 24
+local PLACES = 3 * PLACE
+-- Rows of one transaction of the start.
+local SLICE = 1000
+
+---@class lycosa.Pool
+---@field entries fun(): table the space of entries
+---@field totals fun(): table the space of weights
+---@field hands table<string, number> where eviction goes on, by tenant
+
+local durable = {
+    hands = {},
+    entries = function() return box.space.cache_entry end,
+    totals = function() return box.space.cache_total end,
+}
+local volatile = {
+    hands = {},
+    entries = function() return box.space.cache_volatile end,
+    totals = function() return box.space.cache_volatile_total end,
+}
+
+-- Pools in use, and the volatile namespaces.
+local used, namespaces = {durable}, nil
+local last_seq
+
+---The pool of a key, by its namespace: what stands before the first colon.
+---@param key string
+---@return lycosa.Pool
+function pool.of(key)
+    if namespaces == nil then
+        return durable
+    end
+    local colon = key:find(':', 1, true)
+    return colon ~= nil and namespaces[key:sub(1, colon - 1)] and volatile or durable
+end
+
+---The pools that may hold keys of a prefix; all of them when there is none.
+---@param prefix string?
+---@return lycosa.Pool[]
+function pool.all(prefix)
+    if prefix ~= nil and prefix:find(':', 1, true) then
+        return {pool.of(prefix)}
+    end
+    return used
+end
+
+---What an entry weighs, in bytes.
+---@param entry box.tuple
+---@return integer
+function pool.weight(entry)
+    return entry:bsize() + PLACES + PLACE * #entry[TAGS]
+end
+
+---At most what an entry that is not made yet will weigh.
+---@param tenant string
+---@param item {key: string, value: string, media_type: string, tags: string[]}
+---@return integer
+function pool.weight_of(tenant, item)
+    local bytes = #tenant + #item.key + #item.value + #item.media_type + 72 + PLACES
+    for _, tag in ipairs(item.tags) do
+        bytes = bytes + #tag + 5 + PLACE
+    end
+    return bytes
+end
+
+---What all entries weigh, from counters that the engine keeps by write: equal to the sum of all weights.
+---@return integer bytes
+---@return integer entries
+function pool.sum()
+    local bytes, count = 0, 0
+    for i = 1, #used do
+        local space = used[i].entries()
+        local entries = space:len()
+        bytes = bytes + tonumber(space:bsize()) + PLACES * entries + PLACE * space.index.tag:len()
+        count = count + entries
+    end
+    return bytes, count
+end
+
+---What a tenant's entries of all pools weigh.
+---@param tenant string
+---@return integer bytes
+---@return integer entries
+function pool.sum_of(tenant)
+    local bytes, entries = 0, 0
+    for i = 1, #used do
+        local total = used[i].totals():get{tenant}
+        if total ~= nil then
+            bytes, entries = bytes + total[T_BYTES], entries + total[T_ENTRIES]
+        end
+    end
+    return bytes, entries
+end
+
+---Whether a tenant has ever stored an entry.
+---@param tenant string
+---@return boolean
+function pool.knows(tenant)
+    for i = 1, #used do
+        if used[i].totals():get{tenant} ~= nil then
+            return true
+        end
+    end
+    return false
+end
+
+---Add to a tenant's weight. Differences may be negative; the sums never are.
+---@param of lycosa.Pool
+---@param tenant string
+---@param entries integer
+---@param bytes integer
+function pool.add(of, tenant, entries, bytes)
+    local totals = of.totals()
+    if totals:update({tenant}, {{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}}) == nil then
+        totals:insert{tenant, bucket.of(tenant), entries, bytes}
+    end
+end
+
+---Delete entries that stand in a pool, and their weight from the totals. Within a transaction.
+---@param of lycosa.Pool
+---@param rows box.tuple[]
+function pool.remove(of, rows)
+    local space, counts, bytes = of.entries(), {}, {}
+    for i = 1, #rows do
+        local row = rows[i]
+        local tenant = row[TENANT]
+        space:delete{tenant, row[KEY]}
+        counts[tenant] = (counts[tenant] or 0) + 1
+        bytes[tenant] = (bytes[tenant] or 0) + pool.weight(row)
+    end
+    for tenant, count in pairs(counts) do
+        pool.add(of, tenant, -count, -bytes[tenant])
+    end
+end
+
+---The pool and the tenant whose entries weigh most.
+---@return lycosa.Pool? none when no pool holds anything
+---@return string tenant
+---@return integer bytes
+function pool.largest()
+    local found, tenant, most = nil, '', 0
+    for i = 1, #used do
+        local total = used[i].totals().index.bytes:max()
+        if total ~= nil and total[T_BYTES] > most then
+            found, tenant, most = used[i], total[TENANT], total[T_BYTES]
+        end
+    end
+    return found, tenant, most
+end
+
+---The pool in which a tenant's entries weigh most, nil when it has none.
+---@param tenant string
+---@return lycosa.Pool?
+function pool.larger_of(tenant)
+    local found, most = nil, 0
+    for i = 1, #used do
+        local total = used[i].totals():get{tenant}
+        if total ~= nil and total[T_BYTES] > most then
+            found, most = used[i], total[T_BYTES]
+        end
+    end
+    return found
+end
+
+local function newest_seq()
+    local newest = 0
+    for _, one in ipairs(used) do
+        local age = one.entries().index.age
+        for _, total in one.totals():pairs() do
+            local entry = age:max{total[TENANT]}
+            newest = math.max(newest, entry and entry[SEQ] or 0)
+        end
+    end
+    return newest
+end
+
+---The number of the next entry: a later entry has a higher one.
+---@return integer
+function pool.next_seq()
+    last_seq = (last_seq or newest_seq()) + 1
+    return last_seq
+end
+
+-- A namespace that has become volatile leaves nothing behind that could come back once it is durable again.
+local function forget(prefix)
+    local space = durable.entries()
+    for _, total in durable.totals():pairs() do
+        local tenant, left = total[TENANT], true
+        while left do
+            local rows = {}
+            for _, row in ipairs(space:select({tenant, prefix}, {iterator = 'GE', limit = SLICE})) do
+                if row[TENANT] == tenant and row[KEY]:sub(1, #prefix) == prefix then
+                    table.insert(rows, row)
+                end
+            end
+            box.begin()
+            pool.remove(durable, rows)
+            box.commit()
+            left = #rows == SLICE
+        end
+    end
+end
+
+---Take the settings: which namespaces are volatile. Reads the newest number of an entry, so that numbers go on.
+---@param volatile_namespaces string[]
+function pool.configure(volatile_namespaces)
+    used, namespaces, last_seq = {durable}, nil, nil
+    if #volatile_namespaces == 0 then
+        return
+    end
+    used, namespaces = {durable, volatile}, {}
+    for _, name in ipairs(volatile_namespaces) do
+        namespaces[name] = true
+        if not box.info.ro then
+            forget(name .. ':')
+        end
+    end
+end
+
+---The time until which an entry is kept, if it is kept still.
+---@param entry box.tuple?
+---@return boolean
+function pool.is_kept(entry)
+    return entry ~= nil and entry[fields.STALE] > clock.now()
+end
+
+return pool
