@@ -8,6 +8,8 @@ import asyncio
 import json
 import sys
 import time
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import redis.asyncio as redis  # type: ignore[import-not-found, unused-ignore]
 import uvloop
@@ -33,7 +35,7 @@ return {1, 0}
 INTERVAL, BURST = "0.001", "1000000000"
 
 
-async def measure(take: "redis.commands.core.AsyncScript", callers: int, seconds: float) -> dict[str, float]:
+async def measure(take: Callable[..., Awaitable[Any]], callers: int, seconds: float) -> dict[str, float]:
     """A closed loop of callers that wait for each answer."""
     latencies: list[float] = []
     through = 0
