@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     cache_volatile: str = Field(
         default="", description="Namespaces of keys, between commas, that a restart forgets."
     )
+    cache_redis_url: SecretStr | None = Field(
+        default=None, description="A Redis behind the cache: redis://, rediss:// or unix://; none unless set."
+    )
     http_host: str = Field(default="127.0.0.1", description="Address REST listens on.")
     http_port: Port = Field(default=8000)
     allow_remote: bool = Field(

@@ -25,7 +25,7 @@ __all__ = ["TwoLevels"]
 
 _log = structlog.get_logger(__name__)
 
-# After a failure the second level is left alone so long, in seconds, so that an outage costs one wait and not one a get.
+# Seconds for which the second level is left alone after a failure: an outage costs one wait and not one a get.
 _PAUSE: Final = 1.0
 
 

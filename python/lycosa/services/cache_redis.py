@@ -7,9 +7,8 @@ have no expiry, so a Redis that evicts must be told to evict only what has one (
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
 from urllib.parse import quote
 
 from ormsgpack import packb, unpackb
@@ -33,8 +32,6 @@ from lycosa.services.cache import (
 )
 
 __all__ = ["RedisCache"]
-
-T = TypeVar("T")
 
 # Seconds that a call may take unless its caller says otherwise: a second level that hangs must cost little.
 _PATIENCE = 0.25
@@ -248,7 +245,8 @@ class RedisCache:
         policy = str(memory.get("maxmemory_policy", ""))
         if policy.startswith("allkeys"):
             raise Conflict(
-                f"the cache's Redis evicts by {policy}, which loses what tags name; set maxmemory-policy to volatile-lru",
+                f"the cache's Redis evicts by {policy}, which loses what tags name; set its maxmemory-policy to "
+                "volatile-lru",
                 code="CACHE_REDIS_EVICTS",
                 details={"policy": policy},
             )
@@ -292,11 +290,13 @@ def _packed(item: Item, now: float) -> bytes:
     )
 
 
-def _unpacked(packed: bytes, now: float) -> Entry:
-    return Entry(*unpackb(packed), now)
+def _unpacked(packed: bytes | str, now: float) -> Entry:
+    assert isinstance(packed, bytes)
+    key, value, media_type, created_at, expires_at, stale_until, negative, tags = unpackb(packed)
+    return Entry(key, value, media_type, created_at, expires_at, stale_until, negative, tags, now)
 
 
-def _served(packed: bytes | None, now: float, stale: bool) -> Entry | None:
+def _served(packed: bytes | str | None, now: float, stale: bool) -> Entry | None:
     """The entry, if it may be served: Redis's own expiry comes at the end of the stale period."""
     if packed is None:
         return None
@@ -305,7 +305,8 @@ def _served(packed: bytes | None, now: float, stale: bool) -> Entry | None:
     return entry if until > now else None
 
 
-def _text(key: bytes) -> str:
+def _text(key: object) -> str:
+    assert isinstance(key, bytes)
     return key.decode()
 
 

@@ -10,7 +10,7 @@ import hashlib
 import inspect
 import json
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Any, Generic, ParamSpec, TypeVar, get_type_hints
+from typing import Any, Generic, ParamSpec, TypeVar, cast, get_type_hints
 
 import structlog
 from pydantic import TypeAdapter, ValidationError
@@ -60,7 +60,9 @@ def cached(
     """
 
     def decorate(function: Callable[P, Awaitable[R]]) -> "Cached[P, R]":
-        return Cached(function, place, prefix, ttl, stale_for, negative_ttl, tags, frozenset(ignore), patience)
+        return Cached(
+            function, place, prefix, ttl, stale_for, negative_ttl, tags, frozenset(ignore), patience
+        )
 
     return decorate
 
@@ -114,10 +116,10 @@ class Cached(Generic[P, R]):
             if kept:
                 if entry.stale:
                     self._refresh(cache, identity, key, args, kwargs)
-                return answer
-        answer = await self._function(*args, **kwargs)
-        await self._keep(cache, identity, key, answer, args, kwargs)
-        return answer
+                return cast("R", answer)
+        fresh = await self._function(*args, **kwargs)
+        await self._keep(cache, identity, key, fresh, args, kwargs)
+        return fresh
 
     def key(self, *args: P.args, **kwargs: P.kwargs) -> str:
         """Under which key the answer to these arguments is kept. Raises Invalid for a bad argument."""
@@ -157,7 +159,9 @@ class Cached(Generic[P, R]):
                 return True, self._type.validate_json(entry.value)
             except ValidationError as problem:
                 _log.warning(
-                    "cached_value_refused", function=self._function.__qualname__, problems=problem.error_count()
+                    "cached_value_refused",
+                    function=self._function.__qualname__,
+                    problems=problem.error_count(),
                 )
         return False, None
 

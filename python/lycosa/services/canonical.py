@@ -84,6 +84,7 @@ def _named(name: str, value: object, depth: int) -> Any:
         return [title, str(value)]
     if isinstance(value, BaseModel):
         fields = {field: getattr(value, field) for field in type(value).model_fields}
+        fields |= value.model_extra or {}
         return [title, _form(name, fields, depth + 1)]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
