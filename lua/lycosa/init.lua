@@ -5,6 +5,7 @@ local contract = require('lycosa.core.contract')
 local daemon = require('lycosa.core.daemon')
 local help = require('lycosa.console.help')
 local memory = require('lycosa.core.memory')
+local memory_tables = require('lycosa.console.memory')
 local publish = require('lycosa.core.publish')
 local schema = require('lycosa.schema')
 local status = require('lycosa.console.status')
@@ -42,6 +43,12 @@ function lycosa.status()
     return status.text(schema.version())
 end
 
+---Memory for the console: its fill and growth, what takes it, and how it is split by size of rows, as tables.
+---@return string
+function lycosa.memory()
+    return memory_tables.text()
+end
+
 -- Published only in testing mode and never part of the contract: time in the hands of tests.
 local function testing_procedures()
     return {
@@ -54,7 +61,8 @@ local function testing_procedures()
 end
 
 ---Start on a configured box (box.cfg has run). Idempotent for the data; call once a process.
----@param settings {user: string?, password: string?, testing: boolean?, retention_days: integer?}
+---@param settings {user: string?, password: string?, testing: boolean?, retention_days: integer?,
+---     request_cold_days: integer?}
 ---@return table lycosa also set as the global `lycosa`
 function lycosa.start(settings)
     local declarations, wanted = {}, {}
@@ -89,7 +97,9 @@ function lycosa.start(settings)
             daemon.register(step)
         end
     end
-    daemon.register(memory.step)
+    for _, step in ipairs(memory.steps) do
+        daemon.register(step)
+    end
     daemon.start()
     return lycosa
 end

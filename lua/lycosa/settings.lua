@@ -12,8 +12,11 @@ local DEFAULTS = {
     LYCOSA_MEMORY_MB = '256',
     LYCOSA_WAL_MODE = 'write',
     LYCOSA_RETENTION_DAYS = '0',
+    LYCOSA_REQUEST_COLD_DAYS = '0',
     LYCOSA_CACHE_SHARE_PERCENT = '50',
 }
+
+local MEBIBYTE = 1048576
 
 -- Room for the largest batch of values and for what a walk lets go at a time.
 local LEAST_CACHE_MB = 8
@@ -22,6 +25,17 @@ local CACHE_PERCENT, MOST_CACHE_PERCENT = 25, 75
 
 -- Far above the default 768: parked waiters of one connection must not stop all others.
 local NET_MSG_MAX = 20000
+
+-- A snapshot is written when the log since the last one has grown to this share of the memory: replaying it then takes
+-- about as long as loading a full snapshot (3 MB/s of log against 100 MB/s of memory). Not below 8 MiB, or a small store
+-- that is written fast would do nothing but write snapshots.
+local LOG_SHARE = 32
+local LOG_LEAST = 8 * MEBIBYTE
+
+-- What the engine of the cold history may take besides the memory of the store: for rows not yet on disk, and for rows
+-- read from it.
+local VINYL_MEMORY = 64 * MEBIBYTE
+local VINYL_CACHE = 16 * MEBIBYTE
 
 local function fail(message)
     error('settings: ' .. message, 0)
@@ -35,13 +49,14 @@ local function whole(environment, name, min, max)
     return value
 end
 
--- Bytes that the cache may hold: a share of the memory unless told, and never so much that its mark is in the way.
-local function cache_budget(environment, memory_mb)
-    local most = math.max(LEAST_CACHE_MB, math.floor(memory_mb * MOST_CACHE_PERCENT / 100))
+-- Bytes that the cache may hold: a share of the memory unless told, and never so much that the marks are in the way.
+local function cache_budget(environment, memory)
+    local least = LEAST_CACHE_MB * MEBIBYTE
     if environment.LYCOSA_CACHE_BUDGET_MB == nil then
-        return math.max(LEAST_CACHE_MB * 1048576, math.floor(memory_mb * 1048576 * CACHE_PERCENT / 100))
+        return math.max(least, math.floor(memory * CACHE_PERCENT / 100))
     end
-    return whole(environment, 'LYCOSA_CACHE_BUDGET_MB', LEAST_CACHE_MB, most) * 1048576
+    local most = math.max(LEAST_CACHE_MB, math.floor(memory / MEBIBYTE * MOST_CACHE_PERCENT / 100))
+    return whole(environment, 'LYCOSA_CACHE_BUDGET_MB', LEAST_CACHE_MB, most) * MEBIBYTE
 end
 
 -- Names between commas.
@@ -84,8 +99,10 @@ end
 
 ---Read the environment.
 ---@param given table<string, string> as os.environ() gives it
----@return {data: string, listen: string, user: string, password: string, retention_days: integer, testing: boolean,
----     cache_budget: integer, cache_share: integer, cache_volatile: string[], console: string, box: table} `box` goes to box.cfg as it is; `listen` is set once the procedures are in place
+---@return {data: string, listen: string, user: string, password: string, retention_days: integer,
+---     request_cold_days: integer, cache_budget: integer, cache_share: integer, cache_volatile: string[],
+---     testing: boolean, console: string, box: table} `box` goes to box.cfg as it is;
+--- `listen` is set once the procedures are in place
 function settings.read(given)
     -- An empty variable is an absent one, as in a .env file.
     local environment = setmetatable({}, {__index = function(_, name)
@@ -100,29 +117,33 @@ function settings.read(given)
     if wal_mode ~= 'write' and wal_mode ~= 'fsync' then
         fail(('LYCOSA_WAL_MODE must be write (safe against a kill) or fsync (against power loss), not %q'):format(wal_mode))
     end
+    local memory = whole(environment, 'LYCOSA_MEMORY_MB', 32, 1048576) * MEBIBYTE
     local host, listen = environment.TARANTOOL_HOST
     if host:sub(1, 1) == '/' then
         listen = 'unix/:' .. host
     else
         listen = ('%s:%d'):format(host, whole(environment, 'TARANTOOL_PORT', 1, 65535))
     end
-    local memory_mb = whole(environment, 'LYCOSA_MEMORY_MB', 32, 1048576)
     return {
         data = data,
         listen = listen,
         user = environment.TARANTOOL_USER,
         password = password(environment, data),
         retention_days = whole(environment, 'LYCOSA_RETENTION_DAYS', 0, 36500),
-        cache_budget = cache_budget(environment, memory_mb),
+        cache_budget = cache_budget(environment, memory),
         cache_share = whole(environment, 'LYCOSA_CACHE_SHARE_PERCENT', 1, 100),
         cache_volatile = names(environment, 'LYCOSA_CACHE_VOLATILE'),
+        request_cold_days = whole(environment, 'LYCOSA_REQUEST_COLD_DAYS', 0, 36500),
         testing = environment.LYCOSA_TESTING == '1',
         console = fio.pathjoin(data, 'console.sock'),
         box = {
             work_dir = data,
-            memtx_memory = memory_mb * 1048576,
-            memtx_max_tuple_size = 2 * 1048576,
+            memtx_memory = memory,
+            memtx_max_tuple_size = 2 * MEBIBYTE,
+            vinyl_memory = VINYL_MEMORY,
+            vinyl_cache = VINYL_CACHE,
             wal_mode = wal_mode,
+            checkpoint_wal_threshold = math.max(LOG_LEAST, math.floor(memory / LOG_SHARE)),
             net_msg_max = NET_MSG_MAX,
             readahead = 256 * 1024,
             feedback_enabled = false,

@@ -653,6 +653,18 @@ def _quotaremoved(value: Any) -> QuotaRemoved:
     )
 
 
+class ZoneRenewed(NamedTuple):
+    """ZoneRenewed as the store answers it."""
+
+    renewed: bool
+
+
+def _zonerenewed(value: Any) -> ZoneRenewed:
+    return ZoneRenewed(
+        renewed=value["renewed"],
+    )
+
+
 class QuotaReport(NamedTuple):
     """QuotaReport as the store answers it."""
 
@@ -736,6 +748,66 @@ class QuotaClaim(TypedDict, total=False):
     amount: Required[int]
 
 
+class TenantQuota(NamedTuple):
+    """TenantQuota as the store answers it."""
+
+    tenant: str
+    quota: str
+    kind: Literal["rate", "window", "slots"]
+    limit: int
+    unit: str
+    scale: int
+    shadow: bool
+    window: Literal["minute", "hour", "day", "month", "total"] | None
+    used: int
+    reserved: int
+    unknown: int
+    left: int
+    over: int
+    near: bool
+    near_count: int
+    shadowed: int
+    since: float
+    reset: float | None
+
+
+def _tenantquota(value: Any) -> TenantQuota:
+    return TenantQuota(
+        tenant=value["tenant"],
+        quota=value["quota"],
+        kind=value["kind"],
+        limit=value["limit"],
+        unit=value["unit"],
+        scale=value["scale"],
+        shadow=value["shadow"],
+        window=value.get("window"),
+        used=value["used"],
+        reserved=value["reserved"],
+        unknown=value["unknown"],
+        left=value["left"],
+        over=value["over"],
+        near=value["near"],
+        near_count=value["near_count"],
+        shadowed=value["shadowed"],
+        since=value["since"],
+        reset=value.get("reset"),
+    )
+
+
+class QuotaSurvey(NamedTuple):
+    """QuotaSurvey as the store answers it."""
+
+    rows: list[TenantQuota]
+    limits: int
+
+
+def _quotasurvey(value: Any) -> QuotaSurvey:
+    return QuotaSurvey(
+        rows=[_tenantquota(item) for item in value["rows"]],
+        limits=value["limits"],
+    )
+
+
 class QuotaState(NamedTuple):
     """QuotaState as the store answers it."""
 
@@ -748,6 +820,22 @@ class QuotaState(NamedTuple):
 
 def _quotastate(value: Any) -> QuotaState:
     return _new(QuotaState, value if len(value) == 5 else value[:5])
+
+
+class ZonedQuotaPage(NamedTuple):
+    """ZonedQuotaPage as the store answers it."""
+
+    rows: list[QuotaLimit]
+    next: str | None
+    previous: str | None
+
+
+def _zonedquotapage(value: Any) -> ZonedQuotaPage:
+    return ZonedQuotaPage(
+        rows=[_quotalimit(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
 
 
 class RequestSourceInput(TypedDict, total=False):
@@ -997,6 +1085,56 @@ def _health(value: Any) -> Health:
         schema=value["schema"],
         tarantool=value["tarantool"],
         time=value["time"],
+    )
+
+
+class SizeClass(NamedTuple):
+    """SizeClass as the store answers it."""
+
+    item_size: int
+    items: int
+    slabs: int
+    used_bytes: int
+    free_bytes: int
+
+
+def _sizeclass(value: Any) -> SizeClass:
+    return SizeClass(
+        item_size=value["item_size"],
+        items=value["items"],
+        slabs=value["slabs"],
+        used_bytes=value["used_bytes"],
+        free_bytes=value["free_bytes"],
+    )
+
+
+class MemoryFigures(NamedTuple):
+    """MemoryFigures as the store answers it."""
+
+    quota_bytes: int
+    used_bytes: int
+    live_bytes: int
+    item_bytes: int
+    lua_bytes: int
+    vinyl_bytes: int
+    growth: float | None
+    seconds_to_full: float | None
+    spaces: list[SpaceFigures]
+    size_classes: list[SizeClass]
+
+
+def _memoryfigures(value: Any) -> MemoryFigures:
+    return MemoryFigures(
+        quota_bytes=value["quota_bytes"],
+        used_bytes=value["used_bytes"],
+        live_bytes=value["live_bytes"],
+        item_bytes=value["item_bytes"],
+        lua_bytes=value["lua_bytes"],
+        vinyl_bytes=value["vinyl_bytes"],
+        growth=value.get("growth"),
+        seconds_to_full=value.get("seconds_to_full"),
+        spaces=[_spacefigures(item) for item in value["spaces"]],
+        size_classes=[_sizeclass(item) for item in value["size_classes"]],
     )
 
 
@@ -1492,6 +1630,32 @@ class Procedures:
         answer = await self._call("lycosa.quota.remove", args, timeout)
         return _quotaremoved(answer)
 
+    async def quota_renew_zone(
+        self,
+        *,
+        tenant: str,
+        quota: str,
+        time_zone: str,
+        utc_offsets: Sequence[UtcOffsetInput],
+        timeout: float | None = None,
+    ) -> ZoneRenewed:
+        """Give a limit its time zone anew, as a zone database tells it now. Nothing is done where the limit is gone or has another zone by now.
+
+        tenant: whose limits
+        quota: name of the limit
+        time_zone: the name that the limit has
+        utc_offsets: as of quota.define
+        Raises InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "quota": quota,
+            "time_zone": time_zone,
+            "utc_offsets": utc_offsets,
+        }
+        answer = await self._call("lycosa.quota.renew_zone", args, timeout)
+        return _zonerenewed(answer)
+
     async def quota_report(
         self,
         *,
@@ -1612,6 +1776,17 @@ class Procedures:
         answer = await self._call("lycosa.quota.settle", args, timeout)
         return _quotareservation(answer)
 
+    async def quota_survey(self, *, limit: int | None = None, timeout: float | None = None) -> QuotaSurvey:
+        """Figures of the first limits of all tenants, by tenant and name, and how many limits there are.
+
+        limit: rows at most
+        """
+        args: dict[str, Any] = {}
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.survey", args, timeout)
+        return _quotasurvey(answer)
+
     async def quota_take(
         self, *, tenant: str, claims: Sequence[QuotaClaim], timeout: float | None = None
     ) -> list[QuotaState]:
@@ -1624,6 +1799,23 @@ class Procedures:
         args: dict[str, Any] = {"tenant": tenant, "claims": claims}
         answer = await self._call("lycosa.quota.take", args, timeout, idempotent=False)
         return [_quotastate(item) for item in answer]
+
+    async def quota_zoned(
+        self, *, cursor: str | None = None, limit: int | None = None, timeout: float | None = None
+    ) -> ZonedQuotaPage:
+        """Limits of all tenants whose windows follow a time zone other than UTC, among a page of all limits.
+
+        cursor: next or previous of another page of the same query
+        limit: limits looked at
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {}
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.quota.zoned", args, timeout)
+        return _zonedquotapage(answer)
 
     async def request_append(
         self,
@@ -1795,6 +1987,12 @@ class Procedures:
         args: dict[str, Any] = {}
         answer = await self._call("lycosa.system.health", args, timeout)
         return _health(answer)
+
+    async def system_memory(self, *, timeout: float | None = None) -> MemoryFigures:
+        """The fill of the memory in bytes, its growth (bytes per second over the last minutes), the seconds until at that rate no write is accepted, every space, and the free bytes by size of rows."""
+        args: dict[str, Any] = {}
+        answer = await self._call("lycosa.system.memory", args, timeout)
+        return _memoryfigures(answer)
 
 
 def contract() -> dict[str, Any]:

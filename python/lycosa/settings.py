@@ -56,6 +56,8 @@ class Settings(BaseSettings):
     )
     cache_redis_url: SecretStr | None = Field(
         default=None, description="A Redis behind the cache: redis://, rediss:// or unix://; none unless set."
+    request_cold_days: int = Field(
+        default=0, ge=0, le=36_500, description="Days after which requests move to disk; 0 never."
     )
     http_host: str = Field(default="127.0.0.1", description="Address REST listens on.")
     http_port: Port = Field(default=8000)
@@ -69,6 +71,12 @@ class Settings(BaseSettings):
     )
     analysis_ttl: float = Field(
         default=86_400.0, gt=0, le=31_536_000, description="Seconds a report stays cached."
+    )
+    analysis_quota: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=128,
+        description="Quota of which every analysis asked over HTTP takes one unit.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False

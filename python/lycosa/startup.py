@@ -212,6 +212,7 @@ def store_environment(settings: Settings, environment: Mapping[str, str]) -> dic
         "LYCOSA_CACHE_BUDGET_MB": "" if settings.cache_budget_mb is None else str(settings.cache_budget_mb),
         "LYCOSA_CACHE_SHARE_PERCENT": str(settings.cache_share_percent),
         "LYCOSA_CACHE_VOLATILE": settings.cache_volatile,
+        "LYCOSA_REQUEST_COLD_DAYS": str(settings.request_cold_days),
         "LYCOSA_TESTING": "1" if settings.testing else "",
     }
     if settings.password is not None:

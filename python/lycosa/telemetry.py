@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lycosa.procedures import Figures
+from lycosa.procedures import Figures, MemoryFigures, QuotaSurvey
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -144,10 +144,14 @@ class HttpMetrics:
         self.requests.labels(method, route, str(status)).inc()
         self.seconds.labels(method, route).observe(seconds)
 
-    def exposition(self, figures: Figures | None) -> bytes:
-        """Everything in Prometheus's text format; None when the store did not tell its figures."""
+    def exposition(
+        self, figures: Figures | None, memory: MemoryFigures | None = None, quotas: QuotaSurvey | None = None
+    ) -> bytes:
+        """Everything in Prometheus's text format; None for what the store did not tell."""
         store = CollectorRegistry()
-        store.register(StoreCollector(figures))
+        store.register(StoreCollector(figures, memory))
+        if quotas is not None:
+            store.register(QuotaCollector(quotas))
         text = generate_latest(self.registry) + generate_latest(store)
         self.lag.set(0)
         return text
@@ -166,8 +170,9 @@ class HttpMetrics:
 class StoreCollector(Collector):
     """The store's own figures, as they were asked for before the scrape is answered."""
 
-    def __init__(self, figures: Figures | None) -> None:
+    def __init__(self, figures: Figures | None, memory: MemoryFigures | None = None) -> None:
         self._figures = figures
+        self._memory = memory
 
     def collect(self) -> Iterator[Metric]:
         """Families of the store: lycosa_store_*. Only `lycosa_store_up` when the store is away."""
@@ -186,6 +191,30 @@ class StoreCollector(Collector):
         for name, value in figures.memory.items():
             yield GaugeMetricFamily(f"lycosa_store_memory_{_named(name)}", f"Memory: {name}.", value=value)
         yield from _spaces(figures)
+        if self._memory is not None:
+            yield from _memory(self._memory)
+
+
+class QuotaCollector(Collector):
+    """Figures of limits by tenant and name, in their units: 1.25 USD is 1.25. As many as the survey has."""
+
+    def __init__(self, survey: QuotaSurvey) -> None:
+        self._survey = survey
+
+    def collect(self) -> Iterator[Metric]:
+        """Families lycosa_quota_*."""
+        yield GaugeMetricFamily("lycosa_quotas", "Limits of all tenants.", value=self._survey.limits)
+        yield GaugeMetricFamily("lycosa_quotas_shown", "Limits shown below.", value=len(self._survey.rows))
+        for name, meaning in (
+            ("limit", "The most; the burst of a rate."),
+            ("used", "Spent in this window; of a rate, what has not flowed off."),
+            ("reserved", "Held by open reservations."),
+            ("unknown", "Of reservations that were never settled; counts as spent."),
+        ):
+            family = GaugeMetricFamily(f"lycosa_quota_{name}", meaning, labels=["tenant", "quota", "unit"])
+            for row in self._survey.rows:
+                family.add_metric([row.tenant, row.quota, row.unit], getattr(row, name) / 10**row.scale)
+            yield family
 
 
 def _named(name: str) -> str:
@@ -231,3 +260,28 @@ def _spaces(figures: Figures) -> Iterator[Metric]:
         size.add_metric([space.name], space.bytes)
         indexes.add_metric([space.name], space.index_bytes)
     yield from (rows, size, indexes)
+
+
+def _memory(memory: MemoryFigures) -> Iterator[Metric]:
+    """What the fill does not tell: growth, and free bytes that serve only rows of one size."""
+    for name, value, meaning in (
+        ("live_bytes", memory.live_bytes, "Rows and indexes that are not deleted."),
+        ("vinyl_bytes", memory.vinyl_bytes, "Memory of the engine on disk, beside the quota."),
+        ("growth_bytes_per_second", memory.growth, "Growth of live_bytes over the last minutes."),
+        ("seconds_to_full", memory.seconds_to_full, "Until no write is accepted, at that rate."),
+    ):
+        if value is not None:
+            yield GaugeMetricFamily(f"lycosa_store_memory_{name}", meaning, value=value)
+    slabs = GaugeMetricFamily("lycosa_store_size_class_slabs", "Slabs of a row size.", labels=["item_size"])
+    used = GaugeMetricFamily(
+        "lycosa_store_size_class_used_bytes", "Bytes in rows of up to this size.", labels=["item_size"]
+    )
+    free = GaugeMetricFamily(
+        "lycosa_store_size_class_free_bytes", "Bytes only rows of this size can use.", labels=["item_size"]
+    )
+    for size in memory.size_classes:
+        label = [str(size.item_size)]
+        slabs.add_metric(label, size.slabs)
+        used.add_metric(label, size.used_bytes)
+        free.add_metric(label, size.free_bytes)
+    yield from (slabs, used, free)

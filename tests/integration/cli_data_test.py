@@ -57,6 +57,7 @@ def test_status_shows_the_server_memory_spaces_steps_and_calls(sampled: Run, ten
     assert shown["tenant"] == tenant
     assert shown["customers"] == 60
     assert {"customer", "document", "request"} <= {space["name"] for space in shown["figures"]["spaces"]}
+    assert shown["growth"].keys() == {"bytes_per_second", "seconds_to_full"}
     text = sampled("status").stdout
     for word in (
         "writable",

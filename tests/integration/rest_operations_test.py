@@ -107,6 +107,8 @@ async def test_figures(rest: httpx.AsyncClient) -> None:
     assert "lycosa_http_active_requests 1.0" in text
     assert 'lycosa_store_procedure_calls_total{procedure="customer.get"}' in text
     assert "lycosa_store_memory_quota_bytes" in text
+    assert "lycosa_store_memory_live_bytes" in text
+    assert 'lycosa_store_size_class_free_bytes{item_size="' in text
     for line in text.splitlines():
         assert re.fullmatch(r"#.*|[a-z_]+(\{.*\})? \S+", line), line
 

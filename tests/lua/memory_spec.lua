@@ -1,4 +1,5 @@
 local clock = require('lycosa.core.clock')
+local collector = require('lycosa.core.memory.collector')
 local daemon = require('lycosa.core.daemon')
 local fiber = require('fiber')
 local memory = require('lycosa.core.memory')
@@ -143,6 +144,56 @@ describe('memory', function()
         assert.is_true(details.retry_after > 0)
         assert.are.equal(0, box.space.request:len())
         assert.are.equal(0, box.space.request_total:len())
+    end)
+
+    it('names the space of every class when its mark is passed, and of no other class before', function()
+        local writes = {
+            {'cache_entry', 80, set_cache},
+            {'document', 80, function(id)
+                lycosa.document.put{tenant = 'acme', documents = {{id = id, text = 'a text'}}}
+            end},
+            {'customer', 97, function(id)
+                lycosa.customer.upsert{tenant = 'acme', rows = {{id = id, name = 'Acme'}}}
+            end},
+            {'request', 97, append},
+        }
+        -- As if so much had been admitted a moment ago.
+        local function fill_to(percent)
+            memory.used_percent()
+            local figures = memory.figures()
+            memory.admit('any', 'any', figures.quota * percent / 100 - figures.used)
+        end
+        for _, write in ipairs(writes) do
+            local space, limit, call = unpack(write)
+            fill_to(limit - 2)
+            call('first')
+            fill_to(limit)
+            local details = support.raises('MEMORY_FULL', call, 'second')
+            assert.are.same({space, limit}, {details.space, details.limit})
+            assert.is_true(details.retry_after > 0)
+        end
+        assert.are.same({1, 1, 1}, {box.space.customer:len(), box.space.document:len(), box.space.request:len()})
+    end)
+
+    it('steps the collector again before its rest is over when garbage piles up', function()
+        local percent = 50
+        local step = collector.step(function() return percent end)
+        local function cycle()
+            local slices = 0
+            repeat
+                slices = slices + 1
+            until not step.run(1) or slices > 100000
+            return slices
+        end
+        -- Whether the slice that follows collects: a rest is one slice that does nothing.
+        assert.is_true(cycle() > 1)
+        assert.are.equal(1, cycle())
+        percent = 53.9
+        assert.are.equal(1, cycle())
+        percent = 54
+        assert.is_true(cycle() > 1)
+        percent = 45
+        assert.are.equal(1, cycle())
     end)
 
     it('shows the quota, the fill and every space', function()

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lycosa.services.quotas import QuotaWindow, utc_offsets
+from lycosa.services.quotas import QuotaWindow
+from lycosa.services.time_zones import utc_offsets
 from tests.conftest import Store
 from tests.model.store_driver import Driver
 

@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 import structlog
 
-from lycosa.procedures import Figures, ProcedureFigures, SpaceFigures, StepFigures
+from lycosa.procedures import (
+    Figures,
+    MemoryFigures,
+    ProcedureFigures,
+    SizeClass,
+    SpaceFigures,
+    StepFigures,
+)
 from lycosa.telemetry import HttpMetrics, configure_logging
 
 
@@ -86,6 +93,20 @@ FIGURES = Figures(
 )
 
 
+MEMORY = MemoryFigures(
+    quota_bytes=1024,
+    used_bytes=512,
+    live_bytes=500,
+    item_bytes=400,
+    lua_bytes=9,
+    vinyl_bytes=7,
+    growth=2.5,
+    seconds_to_full=None,
+    spaces=[],
+    size_classes=[SizeClass(24, 3, 1, 72, 16_000), SizeClass(1000, 2, 1, 2000, 14_000)],
+)
+
+
 def sample(text: str, name: str) -> float:
     (line,) = [line for line in text.splitlines() if line.startswith(name + " ")]
     return float(line.rpartition(" ")[2])
@@ -108,6 +129,20 @@ def test_figures_of_both_sides() -> None:
     assert sample(text, "lycosa_store_memory_quota_bytes") == 1024
     assert sample(text, 'lycosa_store_space_index_bytes{space="customer"}') == 70
     assert sample(text, "process_resident_memory_bytes") > 1_000_000
+
+
+def test_the_growth_of_the_memory_and_its_sizes() -> None:
+    text = HttpMetrics().exposition(FIGURES, MEMORY).decode()
+    assert sample(text, "lycosa_store_memory_live_bytes") == 500
+    assert sample(text, "lycosa_store_memory_vinyl_bytes") == 7
+    assert sample(text, "lycosa_store_memory_growth_bytes_per_second") == 2.5
+    assert "lycosa_store_memory_seconds_to_full" not in text
+    assert sample(text, 'lycosa_store_size_class_free_bytes{item_size="24"}') == 16_000
+    assert sample(text, 'lycosa_store_size_class_used_bytes{item_size="1000"}') == 2000
+    assert sample(text, 'lycosa_store_size_class_slabs{item_size="1000"}') == 1
+    full = HttpMetrics().exposition(FIGURES, MEMORY._replace(growth=None, seconds_to_full=60.0)).decode()
+    assert sample(full, "lycosa_store_memory_seconds_to_full") == 60
+    assert "growth_bytes_per_second" not in full
 
 
 def test_a_store_that_is_away_is_said_to_be() -> None:

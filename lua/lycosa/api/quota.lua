@@ -55,7 +55,7 @@ local QUOTA_RESERVATION = T.record('QuotaReservation', {
     }, {form = 'array'}), {max = fields.MAX_CLAIMS})},
 }, {form = 'array'})
 
-local QUOTA_REPORT = T.record('QuotaReport', {
+local FIGURES = {
     {'quota', T.name}, {'kind', KIND}, {'limit', COUNT, doc = 'the amount, the burst of a rate'}, {'unit', UNIT},
     {'scale', SCALE}, {'shadow', T.boolean}, {'window', T.nullable(WINDOW)},
     {'used', COUNT, doc = 'spent in this window; of a rate: not yet flowed off, rounded up'},
@@ -68,7 +68,10 @@ local QUOTA_REPORT = T.record('QuotaReport', {
     {'shadowed', COUNT, doc = 'claims let through in shadow mode that would have been refused'},
     {'since', T.time, doc = 'what the figures count from'},
     {'reset', T.nullable(T.time), doc = 'when a rate is whole again or the window ends; null where time changes nothing'},
-})
+}
+
+local QUOTA_REPORT = T.record('QuotaReport', FIGURES)
+local TENANT_QUOTA = T.record('TenantQuota', {{'tenant', T.name}, unpack(FIGURES)})
 
 local TENANT = {'tenant', T.name, doc = 'whose limits'}
 local QUOTA = {'quota', T.name, doc = 'name of the limit'}
@@ -123,6 +126,36 @@ return {
         },
         returns = page_of('QuotaReportPage', QUOTA_REPORT), errors = {'QUOTA_UNKNOWN', 'INVALID_CURSOR'},
         run = quota.report,
+    },
+    {
+        name = 'quota.survey', access = 'read', mode = 'read',
+        doc = 'Figures of the first limits of all tenants, by tenant and name, and how many limits there are.',
+        args = {{'limit', T.integer{min = 1, max = 1000}, default = 100, doc = 'rows at most'}},
+        returns = T.record('QuotaSurvey', {
+            {'rows', T.list(TENANT_QUOTA, {max = 1000})}, {'limits', COUNT, doc = 'of all tenants'},
+        }),
+        errors = {}, run = quota.survey,
+    },
+    {
+        name = 'quota.zoned', access = 'app', mode = 'read',
+        doc = 'Limits of all tenants whose windows follow a time zone other than UTC, among a page of all limits.',
+        args = {CURSOR, {'limit', T.integer{min = 1, max = 1000}, default = 1000, doc = 'limits looked at'}},
+        returns = T.record('ZonedQuotaPage', {
+            {'rows', T.list(QUOTA_LIMIT, {max = 1000})}, {'next', T.nullable(cursor.TYPE)},
+            {'previous', T.nullable(cursor.TYPE)},
+        }),
+        errors = {'INVALID_CURSOR'}, run = quota.zoned,
+    },
+    {
+        name = 'quota.renew_zone', access = 'app', mode = 'write', idempotent = true,
+        doc = 'Give a limit its time zone anew, as a zone database tells it now. Nothing is done where the limit is gone '
+            .. 'or has another zone by now.',
+        args = {
+            TENANT, QUOTA, {'time_zone', T.name, doc = 'the name that the limit has'},
+            {'utc_offsets', OFFSETS, doc = 'as of quota.define'},
+        },
+        returns = T.record('ZoneRenewed', {{'renewed', T.boolean}}),
+        errors = {'INVALID_ARGUMENT', 'MEMORY_FULL'}, run = quota.renew_zone,
     },
     {
         name = 'quota.reset', access = 'app', mode = 'write',

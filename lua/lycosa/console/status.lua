@@ -2,6 +2,7 @@
 
 local daemon = require('lycosa.core.daemon')
 local memory = require('lycosa.core.memory')
+local memory_tables = require('lycosa.console.memory')
 local metrics = require('lycosa.core.metrics')
 local printed = require('lycosa.console.table')
 
@@ -18,28 +19,6 @@ local function uptime(seconds)
         return ('%d h %d min'):format(hours, minutes)
     end
     return ('%d min %d s'):format(minutes, seconds % 60)
-end
-
-local function memory_lines(figures)
-    return printed.lines({{'memory'}, {'bytes', right = true}, {'share', right = true}}, {
-        {'quota', printed.bytes(figures.quota), '100.0 %'},
-        {'rows and indexes', printed.bytes(figures.used), ('%.1f %%'):format(figures.used_percent)},
-        {'of it rows', printed.bytes(figures.items_used), ('%.1f %%'):format(figures.items_used * 100 / figures.quota)},
-        {'Lua (outside the quota)', printed.bytes(figures.lua_used), ''},
-    })
-end
-
-local function space_lines(spaces)
-    local rows = {}
-    for i, space in ipairs(spaces) do
-        rows[i] = {
-            space.name, space.engine, printed.whole(space.rows), printed.bytes(space.bytes),
-            printed.bytes(space.index_bytes),
-        }
-    end
-    return printed.lines({
-        {'space'}, {'engine'}, {'rows', right = true}, {'bytes', right = true}, {'index bytes', right = true},
-    }, rows)
 end
 
 local function mean(record, times)
@@ -90,8 +69,8 @@ function status.text(schema_version)
         uptime(tonumber(box.info.uptime))
     )
     return printed.text(heading, {
-        {'', memory_lines(figures)},
-        {'', space_lines(figures.spaces)},
+        {'', memory_tables.fill(figures)},
+        {'', memory_tables.spaces(figures)},
         {'', step_lines(daemon.figures())},
         {'', procedure_lines(collected.procedures)},
     })

@@ -23,7 +23,8 @@ clock.wall = system.realtime
 ---Stop time. Only in testing mode (see lycosa.start), where it is exposed.
 ---@param at number? seconds since the epoch; the present moment when absent
 function clock.freeze(at)
-    frozen = at or system.realtime()
+    -- An absent argument arrives from the network as a null, which is no nil.
+    frozen = at ~= nil and at or system.realtime()
 end
 
 ---Move frozen time.

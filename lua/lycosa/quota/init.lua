@@ -21,5 +21,8 @@ return {
     reservation = reservations.get,
     reservations = reservations.list,
     report = report.run,
+    survey = report.survey,
+    zoned = limits.zoned,
+    renew_zone = limits.renew_zone,
     steps = {reservations.step},
 }

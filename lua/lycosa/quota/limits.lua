@@ -24,7 +24,7 @@ local MOST_MOVED = 100
 
 -- Which arguments of quota.define belong to which kind; `period` and `window` must be given with theirs.
 local OPTIONS = {
-    period = RATE, burst = RATE, window = PERIODIC, time_zone = PERIODIC, utc_offsets = PERIODIC,
+    {'period', RATE}, {'burst', RATE}, {'window', PERIODIC}, {'time_zone', PERIODIC}, {'utc_offsets', PERIODIC},
 }
 
 local function or_null(value)
@@ -35,7 +35,8 @@ local function or_null(value)
 end
 
 local function check_definition(args)
-    for option, kind in pairs(OPTIONS) do
+    for i = 1, #OPTIONS do
+        local option, kind = OPTIONS[i][1], OPTIONS[i][2]
         if args[option] ~= nil and args.kind ~= kind then
             errors.raise('INVALID_ARGUMENT', {argument = option, problem = 'has no meaning with kind = ' .. args.kind})
         end
@@ -144,6 +145,24 @@ function limits.define(args)
     return space:replace(row)
 end
 
+---Give a limit its time zone anew; nothing else of it changes. A limit that is gone or has another zone by now is left
+---as it is: whoever read the zone's name had better look again.
+---@param args {tenant: string, quota: string, time_zone: string, utc_offsets: table[]}
+---@return {renewed: boolean}
+function limits.renew_zone(args)
+    memory.admit('quota_limit', 'quota')
+    local now, space = clock.now(), box.space.quota_limit
+    local stored = space:get{args.tenant, args.quota}
+    if stored == nil or stored[fields.TIME_ZONE] ~= args.time_zone then
+        return {renewed = false}
+    end
+    local row = stored:totable()
+    row[fields.OFFSETS] = offsets_of(args)
+    keep_counters(row, stored, now)
+    space:replace(row)
+    return {renewed = true}
+end
+
 local function inside(tuple, scan)
     return tuple[fields.TENANT] == scan.anchor[1]
 end
@@ -169,6 +188,31 @@ end
 ---@return {rows: box.tuple[], next: string?, previous: string?}
 function limits.list(args)
     local rows, next_text, previous_text = limits.page(args.tenant, args.cursor, args.limit)
+    return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
+end
+
+local EVERYTHING = {}
+
+local function always()
+    return true
+end
+
+---Limits of all tenants that have a time zone, among a page of all limits by tenant and name.
+---@param args {cursor: string?, limit: integer} `limit` rows are looked at
+---@return {rows: box.tuple[], next: string?, previous: string?}
+function limits.zoned(args)
+    local looked_at, next_text, previous_text = cursor.page({
+        index = box.space.quota_limit.index.quota, anchor = EVERYTHING, first = EVERYTHING, last = EVERYTHING,
+        last_inclusive = true, fields = {fields.TENANT, fields.QUOTA}, kinds = {'string', 'string'}, inside = always,
+        descending = false, fingerprint = cursor.fingerprint{'quota_zoned'},
+    }, args.cursor, args.limit)
+    local rows = {}
+    for i = 1, #looked_at do
+        local zone = looked_at[i][fields.TIME_ZONE]
+        if zone ~= nil and zone ~= 'UTC' then
+            table.insert(rows, looked_at[i])
+        end
+    end
     return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
 end
 

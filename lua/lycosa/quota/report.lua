@@ -27,6 +27,19 @@ local function figures(row, now)
     }
 end
 
+---Figures of the first limits of all tenants by tenant and name, for whoever watches the server.
+---@param args {limit: integer}
+---@return {rows: table[], limits: integer} rows and how many limits there are
+function report.survey(args)
+    local now, rows = clock.now(), {}
+    local space = box.space.quota_limit
+    for i, row in ipairs(space:select({}, {limit = args.limit})) do
+        rows[i] = figures(row, now)
+        rows[i].tenant = row[fields.TENANT]
+    end
+    return {rows = rows, limits = space:len()}
+end
+
 ---The figures of named limits, or of a page of all by name.
 ---@param args {tenant: string, quotas: string[]?, cursor: string?, limit: integer}
 ---@return {rows: table[], next: string?, previous: string?}

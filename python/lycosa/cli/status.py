@@ -8,7 +8,7 @@ from rich.table import Table
 
 from lycosa.cli.command import Invocation, command
 from lycosa.cli.output import bar, moment, plain, record, size, table
-from lycosa.cli.session import open_session
+from lycosa.cli.session import Session, open_session
 
 # An object of the JSON form.
 _Shown = Mapping[str, Any]
@@ -26,6 +26,7 @@ async def show(run: Invocation) -> None:
             {
                 "health": await session.services.system.health(),
                 "figures": await session.services.system.figures(),
+                "growth": await _growth(session),
                 "tenant": session.identity.tenant,
                 "customers": await session.services.customers.count(session.identity),
             }
@@ -36,6 +37,7 @@ async def show(run: Invocation) -> None:
         record(_server(run, shown["health"], shown["customers"])),
         "",
         _memory(figures["memory"]),
+        *([_until_full(shown["growth"])] if shown["growth"]["seconds_to_full"] is not None else []),
         "",
         _spaces(figures["spaces"]),
         "",
@@ -43,6 +45,17 @@ async def show(run: Invocation) -> None:
         "",
         _procedures(figures["procedures"]),
     )
+
+
+async def _growth(session: Session) -> dict[str, float | None]:
+    """Growth of the memory (bytes a second) and seconds until it is full; None when not known or not so."""
+    memory = await session.services.system.memory()
+    return {"bytes_per_second": memory.growth, "seconds_to_full": memory.seconds_to_full}
+
+
+def _until_full(growth: Mapping[str, float]) -> str:
+    hours = growth["seconds_to_full"] / 3600
+    return f"grows by {size(growth['bytes_per_second'])}/s: full in {hours:,.1f} hours at that rate"
 
 
 def _server(run: Invocation, health: _Shown, customers: int) -> dict[str, object]:

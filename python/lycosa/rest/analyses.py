@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import anyio
 import structlog
-from fastapi import APIRouter, Header
+from fastapi import APIRouter, Depends, Header
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -17,7 +17,9 @@ from lycosa.errors import Internal, LycosaError
 from lycosa.rest.answers import Asking, With, request_id
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import Problem, internal, of_error, responses
+from lycosa.rest.requiring import RequireQuota
 from lycosa.rest.schemas import AnalysisAsked
+from lycosa.settings import Settings
 
 router = APIRouter(prefix="/v1/analyses", tags=["analyses"], route_class=JsonRoute)
 
@@ -43,13 +45,21 @@ _STREAM_EXAMPLE = (
 )
 
 
+async def _limited(request: Request, asking: Asking, services: With) -> None:
+    """Where the settings name a quota, an analysis takes one unit of it."""
+    settings: Settings = request.app.state.settings
+    if settings.analysis_quota is not None:
+        await RequireQuota(settings.analysis_quota)(request, asking, services)
+
+
 @router.post(
     "",
     response_model=Report,
     responses={
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}},
-        **responses(404, 409, 413, 415, 422, 503, 504),
+        **responses(404, 409, 413, 415, 422, 429, 503, 504),
     },
+    dependencies=[Depends(_limited)],
 )
 async def analyze(
     asked: AnalysisAsked,

@@ -10,6 +10,9 @@ from starlette.responses import Response
 from lycosa.identity import Identity
 from lycosa.services import Services
 
+# Where the state of a request keeps the headers that are added to its answer.
+ADDED_HEADERS = "added_headers"
+
 
 def answer(model: type[BaseModel], value: Any, status: int = 200) -> Response:
     """The store's record as JSON through its model. A record that does not fit is a fault of ours: 500."""
@@ -32,6 +35,13 @@ def request_id(request: Request) -> str:
     """The id of this request, as the middleware made or took it."""
     identifier: str = request.state.request_id
     return identifier
+
+
+def add_header(request: Request, name: str, value: str) -> None:
+    """Have the answer to this request carry a header, whatever its route answers, an error too."""
+    request.scope.setdefault("state", {}).setdefault(ADDED_HEADERS, []).append(
+        (name.encode("latin-1"), value.encode("latin-1"))
+    )
 
 
 Asking = Annotated[Identity, Depends(_identity)]

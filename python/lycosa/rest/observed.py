@@ -9,6 +9,7 @@ import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from lycosa.identity import Identity
+from lycosa.rest.answers import ADDED_HEADERS
 from lycosa.rest.problems import internal, respond
 from lycosa.telemetry import HttpMetrics
 
@@ -42,7 +43,9 @@ class Observed:
             nonlocal status, sent
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message.get("headers", ()), (b"x-request-id", request_id.encode())]
+                added = scope["state"].get(ADDED_HEADERS, ())
+                own = (b"x-request-id", request_id.encode())
+                message["headers"] = [*message.get("headers", ()), *added, own]
             elif message["type"] == "http.response.body":
                 sent += len(message.get("body", b""))
             await send(message)

@@ -1,5 +1,7 @@
 """Health and figures, for whoever runs the server."""
 
+import contextlib
+
 from fastapi import APIRouter
 from starlette.requests import Request
 from starlette.responses import Response
@@ -14,6 +16,8 @@ from lycosa.telemetry import CONTENT_TYPE, HttpMetrics
 router = APIRouter(tags=["operations"])
 
 _FIGURES_WITHIN = 2.0
+# Series are kept for ever by whoever scrapes them, so their number is bounded.
+_QUOTAS_SHOWN = 100
 
 
 @router.get("/health", include_in_schema=False)
@@ -38,8 +42,9 @@ async def ready(services: With) -> Response:
 async def metrics(request: Request, services: With) -> Response:
     """Figures of this process and of the store, in Prometheus's text format."""
     own: HttpMetrics = request.app.state.metrics
-    try:
+    figures = memory = quotas = None
+    with contextlib.suppress(LycosaError):
         figures = await services.system.figures(_FIGURES_WITHIN)
-    except LycosaError:
-        figures = None
-    return Response(own.exposition(figures), media_type=CONTENT_TYPE)
+        memory = await services.system.memory(_FIGURES_WITHIN)
+        quotas = await services.quotas.survey(_QUOTAS_SHOWN, _FIGURES_WITHIN)
+    return Response(own.exposition(figures, memory, quotas), media_type=CONTENT_TYPE)

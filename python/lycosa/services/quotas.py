@@ -1,15 +1,15 @@
 """Quotas: limits that many processes share and none can pass."""
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
 from typing import Literal
-from zoneinfo import ZoneInfo
 
-from lycosa.errors import Invalid
+import structlog
+
+from lycosa.errors import Invalid, LycosaError, TimedOut, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import (
     Procedures,
@@ -22,28 +22,26 @@ from lycosa.procedures import (
     QuotaReservation,
     QuotaReservationPage,
     QuotaState,
+    QuotaSurvey,
     UtcOffsetInput,
 )
+from lycosa.services.time_zones import is_fresh, utc_offsets
 
 QuotaKind = Literal["rate", "window", "slots"]
 QuotaWindow = Literal["minute", "hour", "day", "month", "total"]
 ReservationState = Literal["reserved", "unknown", "lapsed", "settled", "refunded", "reconciled"]
 
-# The store keeps up to 64 changes of a zone; two a year is the rule.
-_YEARS = 20
-_MOST_OFFSETS = 64
-_DAY = 86400
+_log = structlog.get_logger("lycosa.quotas")
 
-# More digits than any amount of the store has; what would have to be rounded is refused.
-_EXACT = Context(prec=40, traps=[Inexact, InvalidOperation])
-_MOST_DIGITS = 18
+_RENEW_EVERY = 86400.0
+_RENEW_AGAIN = 60.0
 
 
 class QuotaService:
     """The use-cases of quotas. Every method takes who asks first.
 
-    Amounts are whole numbers of a limit's smallest unit; `smallest_units` makes them of decimals, `decimal_amount`
-    turns them back.
+    Amounts are whole numbers of a limit's smallest unit; `lycosa.services.amounts` makes them of decimals and turns
+    them back.
     """
 
     def __init__(self, procedures: Procedures) -> None:
@@ -67,10 +65,14 @@ class QuotaService:
         """Define a limit, or change one and keep its counters.
 
         A rate lets `amount` units flow in every `period` seconds and `burst` at once; a window holds `amount` for a
-        minute, hour, day or month of the calendar of `time_zone` (an IANA name, UTC when absent; known for 20 years
-        ahead), or in total; slots are held by `amount` reservations at a time. In shadow mode it counts and refuses
+        minute, hour, day or month of the calendar of `time_zone` (an IANA name, UTC when absent; see `keep_zones`),
+        or in total; slots are held by `amount` reservations at a time. In shadow mode it counts and refuses
         nothing. Raises Invalid, Conflict when kind or scale would change.
         """
+        offsets = None
+        if time_zone is not None:
+            # Twenty years of a zone are ten milliseconds of work.
+            offsets = await asyncio.to_thread(utc_offsets, time_zone, time.time())
         return await self._procedures.quota_define(
             tenant=identity.tenant,
             quota=quota,
@@ -83,7 +85,7 @@ class QuotaService:
             burst=burst,
             window=window,
             time_zone=time_zone,
-            utc_offsets=None if time_zone is None else utc_offsets(time_zone, time.time()),
+            utc_offsets=offsets,
         )
 
     async def find(self, identity: Identity, *, cursor: str | None = None, limit: int = 20) -> QuotaLimitPage:
@@ -100,6 +102,48 @@ class QuotaService:
         """What is used, reserved, unknown and left of one limit, and when it resets. Raises NotFound."""
         page = await self._procedures.quota_report(tenant=identity.tenant, quotas=[quota])
         return page.rows[0]
+
+    async def survey(self, limit: int = 100, timeout: float | None = None) -> QuotaSurvey:
+        """Figures of the first `limit` (1..1000) limits of all tenants by tenant and name, and how many there are."""
+        return await self._procedures.quota_survey(limit=limit, timeout=timeout)
+
+    async def renew_zones(self) -> int:
+        """Read the zones of all tenants' limits anew that were read a month ago or more. Gives how many there were.
+
+        The store knows a zone only as far as it was told, 20 years ahead, and as the law was then. A zone that the
+        database here does not know stays as its definer gave it.
+        """
+        now, renewed, cursor = time.time(), 0, None
+        tables: dict[str, list[UtcOffsetInput] | None] = {}
+        while True:
+            page = await self._procedures.quota_zoned(cursor=cursor)
+            for row in page.rows:
+                zone = row.time_zone
+                if zone is None or is_fresh(row.utc_offsets or (), now):
+                    continue
+                if zone not in tables:
+                    tables[zone] = await asyncio.to_thread(_table, zone, now)
+                if (table := tables[zone]) is not None:
+                    answer = await self._procedures.quota_renew_zone(
+                        tenant=row.tenant, quota=row.quota, time_zone=zone, utc_offsets=table
+                    )
+                    renewed += answer.renewed
+            if page.next is None:
+                return renewed
+            cursor = page.next
+
+    async def keep_zones(self) -> None:
+        """Renew zones now and once a day, for ever; again after a minute when the store was away."""
+        while True:
+            pause = _RENEW_EVERY
+            try:
+                if renewed := await self.renew_zones():
+                    _log.info("zones_renewed", limits=renewed)
+            except LycosaError as problem:
+                pause = _RENEW_AGAIN
+                if not isinstance(problem, (Unavailable, TimedOut)):
+                    _log.warning("zones_not_renewed", code=problem.code)
+            await asyncio.sleep(pause)
 
     async def reset(self, identity: Identity, quota: str) -> QuotaLimit:
         """Forget what was used and what is unknown of a limit; what is reserved stays. Raises NotFound."""
@@ -185,71 +229,11 @@ class QuotaService:
         await self.settle(identity, reservation_id, spent)
 
 
-def smallest_units(amount: Decimal, scale: int) -> int:
-    """A decimal amount as a whole number of units of 10 to the power of -`scale`. Raises Invalid when it is none."""
+def _table(zone: str, now: float) -> list[UtcOffsetInput] | None:
     try:
-        units = amount.scaleb(scale, context=_EXACT)
-    except DecimalException:
-        units = Decimal("NaN")
-    if not units.is_finite() or units.adjusted() > _MOST_DIGITS or units != units.to_integral_value():
-        raise Invalid(
-            f"amount {str(amount)[:40]} is no whole number of units with {scale} decimals",
-            code="INVALID_ARGUMENT",
-            details={"argument": "amount", "scale": scale},
-        )
-    return int(units)
-
-
-def decimal_amount(units: int, scale: int) -> Decimal:
-    """A whole number of smallest units as a decimal, exactly."""
-    return Decimal((int(units < 0), tuple(int(digit) for digit in str(abs(units))), -scale))
-
-
-def utc_offsets(time_zone: str, at: float) -> list[UtcOffsetInput]:
-    """Minutes that a zone is ahead of UTC around a moment (unix seconds) and at every change in 20 years from it on.
-
-    Raises Invalid for a zone that is not known here, or whose offsets are no whole minutes.
-    """
-    try:
-        zone = ZoneInfo(time_zone)
-    except (OSError, ValueError, KeyError) as problem:
-        raise _invalid_zone(f"time_zone {time_zone!r} is not known") from problem
-    # The window that the moment lies in may have begun a month before.
-    moment = max(0, int(at) - 40 * _DAY)
-    offsets: list[UtcOffsetInput] = [{"starts_at": moment, "minutes": _minutes(zone, moment)}]
-    until = moment + _YEARS * 366 * _DAY
-    while moment < until and len(offsets) < _MOST_OFFSETS:
-        following = moment + _DAY
-        if _minutes(zone, following) != offsets[-1]["minutes"]:
-            changes_at = _change(zone, moment, following)
-            offsets.append({"starts_at": changes_at, "minutes": _minutes(zone, changes_at)})
-        moment = following
-    return offsets
-
-
-def _change(zone: ZoneInfo, before: int, after: int) -> int:
-    """The first second in (before, after] at which the offset is no longer that of `before`."""
-    minutes = _minutes(zone, before)
-    while after - before > 1:
-        middle = (before + after) // 2
-        if _minutes(zone, middle) == minutes:
-            before = middle
-        else:
-            after = middle
-    return after
-
-
-def _minutes(zone: ZoneInfo, at: int) -> int:
-    offset = datetime.fromtimestamp(at, UTC).astimezone(zone).utcoffset()
-    assert offset is not None
-    seconds = int(offset.total_seconds())
-    if seconds % 60:
-        raise _invalid_zone(f"time_zone {zone.key} is {seconds} s from UTC, no whole minutes")
-    return seconds // 60
-
-
-def _invalid_zone(message: str) -> Invalid:
-    return Invalid(message, code="INVALID_ARGUMENT", details={"argument": "time_zone"})
+        return utc_offsets(zone, now)
+    except Invalid:
+        return None
 
 
 def _claims(claims: Mapping[str, int]) -> Sequence[QuotaClaim]:

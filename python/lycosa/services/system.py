@@ -1,7 +1,7 @@
 """What the store says about itself."""
 
 from lycosa.errors import LycosaError, Unavailable
-from lycosa.procedures import Figures, Health, Procedures
+from lycosa.procedures import Figures, Health, MemoryFigures, Procedures
 
 _READY_WITHIN = 1.0
 
@@ -42,3 +42,7 @@ class SystemService:
     async def figures(self, timeout: float | None = None) -> Figures:
         """Counters, gauges, calls by procedure, daemon steps and memory of the store. Raises Unavailable."""
         return await self._procedures.system_figures(timeout=timeout)
+
+    async def memory(self, timeout: float | None = None) -> MemoryFigures:
+        """The fill of the store's memory, its growth, spaces, and free bytes by size of rows. Raises Unavailable."""
+        return await self._procedures.system_memory(timeout=timeout)
