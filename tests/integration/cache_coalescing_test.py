@@ -89,7 +89,7 @@ async def test_a_lost_store_fails_all_who_wait_and_serves_when_it_is_back(own_se
         )
         assert all(isinstance(one, Unavailable | TimedOut) for one in found)
         own_server.start()
-        found = await asyncio.gather(
+        entries = await asyncio.gather(
             *(procedures.cache_get(tenant="t", key=f"k{number}", timeout=5) for number in range(5))
         )
-        assert [entry and entry.value for entry in found] == [None, b"1", None, None, None]
+        assert [entry and entry.value for entry in entries] == [None, b"1", None, None, None]
