@@ -26,6 +26,7 @@ build = {
         ['lycosa.cache.invalidation'] = 'lua/lycosa/cache/invalidation.lua',
         ['lycosa.cache.pool'] = 'lua/lycosa/cache/pool.lua',
         ['lycosa.cache.sieve'] = 'lua/lycosa/cache/sieve.lua',
+        ['lycosa.console.cache'] = 'lua/lycosa/console/cache.lua',
         ['lycosa.console.help'] = 'lua/lycosa/console/help.lua',
         ['lycosa.console.memory'] = 'lua/lycosa/console/memory.lua',
         ['lycosa.console.status'] = 'lua/lycosa/console/status.lua',
