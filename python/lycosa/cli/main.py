@@ -13,6 +13,7 @@ from lycosa.cli import (
     customers,
     documents,
     importing,
+    quotas,
     requests,
     status,
     up,
@@ -52,5 +53,5 @@ def options(
     context.obj = Shared(tenant, Path(data) if data else None, as_json)
 
 
-for part in (up, status, importing, analyze, customers, documents, requests, console, bench):
+for part in (up, status, importing, analyze, customers, documents, requests, quotas, console, bench):
     part.register(app)
