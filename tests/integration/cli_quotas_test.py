@@ -1,15 +1,16 @@
 """`lycosa quotas` against the real store."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from lycosa.cli.main import app
-from lycosa.procedures import Procedures
-from tests.conftest import Clock, Store
+from lycosa.procedures import QuotaClaim
+from tests.conftest import Store
+from tests.model.store_driver import Driver
 
 Run = Callable[..., Result]
 
@@ -29,6 +30,15 @@ def run(server: Store, tenant: str) -> Run:
         return result
 
     return invoke
+
+
+@pytest.fixture
+def driver(server: Store) -> Iterator[Driver]:
+    """The store beside the commands, which have an event loop each."""
+    driver = Driver(server)
+    yield driver
+    driver.run(driver.clock.release())
+    driver.close()
 
 
 def answer(result: Result) -> Any:
@@ -92,9 +102,9 @@ def test_kind_and_scale_stay(run: Run) -> None:
     assert "QUOTA_KIND_FIXED" in run("define", "usd.month", "5", "--slots", status=5).stderr
 
 
-async def test_a_report_shows_what_is_left(run: Run, procedures: Procedures, tenant: str) -> None:
+def test_a_report_shows_what_is_left(run: Run, driver: Driver, tenant: str) -> None:
     run("define", *USD)
-    await procedures.quota_take(tenant=tenant, claims=[{"quota": "usd.month", "amount": 2001}])
+    driver.run(driver.procedures.quota_take(tenant=tenant, claims=[{"quota": "usd.month", "amount": 2001}]))
     row = answer(run("report", "usd.month", "--json"))["rows"][0]
     assert (row["limit"], row["used"], row["left"], row["near"]) == ("25.00", "20.01", "4.99", True)
     text = run("report").stdout
@@ -105,20 +115,19 @@ async def test_a_report_shows_what_is_left(run: Run, procedures: Procedures, ten
     assert "QUOTA_UNKNOWN" in run("report", "nobody", status=4).stderr
 
 
-async def test_what_is_unknown_is_reconciled(
-    run: Run, procedures: Procedures, tenant: str, frozen: Clock
-) -> None:
+def test_what_is_unknown_is_reconciled(run: Run, driver: Driver, tenant: str) -> None:
+    driver.run(driver.clock.freeze())
     run("define", *USD)
     run("define", "models", "4", "--slots")
-    claims = [{"quota": "usd.month", "amount": 150}, {"quota": "models", "amount": 1}]
-    await procedures.quota_reserve(tenant=tenant, id="r-17", claims=claims, lease=60)  # type: ignore[arg-type]
+    claims: list[QuotaClaim] = [{"quota": "usd.month", "amount": 150}, {"quota": "models", "amount": 1}]
+    driver.run(driver.procedures.quota_reserve(tenant=tenant, id="r-17", claims=claims, lease=60))
     shown = answer(run("reservations", "--state", "reserved", "--json"))["rows"]
     assert [(claim["quota"], claim["amount"], claim["spent"]) for claim in shown[0]["claims"]] == [
         ("usd.month", "1.50", None), ("models", "1", None),
     ]  # fmt: skip
     assert "QUOTA_RESERVATION_STATE" in run("reconcile", "r-17", status=5).stderr
-    await frozen.advance(61)
-    await frozen.drain("quota.lapse")
+    driver.run(driver.clock.advance(61))
+    driver.run(driver.clock.drain("quota.lapse"))
     assert "usd.month 1.50, models 1" in run("reservations").stdout
     for wrong in ("usd.month", "usd.month=x", "eur=1", "usd.month=0.001"):
         assert "INVALID_ARGUMENT" in run("reconcile", "r-17", wrong, status=2).stderr
@@ -130,9 +139,9 @@ async def test_what_is_unknown_is_reconciled(
     assert "QUOTA_RESERVATION_NOT_FOUND" in run("reconcile", "nobody", status=4).stderr
 
 
-async def test_reset_and_removal_want_a_word(run: Run, procedures: Procedures, tenant: str) -> None:
+def test_reset_and_removal_want_a_word(run: Run, driver: Driver, tenant: str) -> None:
     run("define", *USD)
-    await procedures.quota_take(tenant=tenant, claims=[{"quota": "usd.month", "amount": 100}])
+    driver.run(driver.procedures.quota_take(tenant=tenant, claims=[{"quota": "usd.month", "amount": 100}]))
     for verb in ("reset", "remove"):
         assert "NOT_CONFIRMED" in run(verb, "usd.month", status=2).stderr
     assert run("reset", "usd.month", "--yes").stdout == "reset usd.month\n"
