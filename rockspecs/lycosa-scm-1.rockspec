@@ -28,6 +28,7 @@ build = {
         ['lycosa.cache.sieve'] = 'lua/lycosa/cache/sieve.lua',
         ['lycosa.console.help'] = 'lua/lycosa/console/help.lua',
         ['lycosa.console.memory'] = 'lua/lycosa/console/memory.lua',
+        ['lycosa.console.quotas'] = 'lua/lycosa/console/quotas.lua',
         ['lycosa.console.status'] = 'lua/lycosa/console/status.lua',
         ['lycosa.console.table'] = 'lua/lycosa/console/table.lua',
         ['lycosa.core.bucket'] = 'lua/lycosa/core/bucket.lua',
