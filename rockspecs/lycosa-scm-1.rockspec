@@ -42,6 +42,7 @@ build = {
         ['lycosa.core.memory.collector'] = 'lua/lycosa/core/memory/collector.lua',
         ['lycosa.core.memory.footprint'] = 'lua/lycosa/core/memory/footprint.lua',
         ['lycosa.core.memory.growth'] = 'lua/lycosa/core/memory/growth.lua',
+        ['lycosa.core.memory.huge_pages'] = 'lua/lycosa/core/memory/huge_pages.lua',
         ['lycosa.core.memory'] = 'lua/lycosa/core/memory/init.lua',
         ['lycosa.core.metrics'] = 'lua/lycosa/core/metrics.lua',
         ['lycosa.core.publish'] = 'lua/lycosa/core/publish.lua',
