@@ -14,6 +14,7 @@ from lycosa.cli import (
     customers,
     documents,
     importing,
+    quotas,
     requests,
     status,
     up,
@@ -53,5 +54,5 @@ def options(
     context.obj = Shared(tenant, Path(data) if data else None, as_json)
 
 
-for part in (up, status, importing, analyze, customers, documents, requests, cache, console, bench):
+for part in (up, status, importing, analyze, customers, documents, requests, cache, quotas, console, bench):
     part.register(app)
