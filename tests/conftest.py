@@ -33,6 +33,10 @@ hypothesis.settings.load_profile(
 ROOT = Path(__file__).resolve().parents[1]
 TARANTOOL = os.environ.get("TARANTOOL") or "tarantool"
 
+# Whoever runs the tests may have settings of their own in the environment: no test sees them.
+for _name in [name for name in os.environ if name.startswith(("LYCOSA_", "TARANTOOL_"))]:
+    del os.environ[_name]
+
 
 class Store:
     """A Tarantool of our own in a directory of its own, reached by a unix socket."""
