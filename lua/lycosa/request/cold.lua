@@ -60,7 +60,7 @@ end
 ---A request on disk and its sources. Waits for the disk. Raises REQUEST_ON_DISK within a transaction.
 ---@param tenant string
 ---@param id string
----@return box.tuple? row as it was in `request`; nil when it is not on disk
+---@return box.tuple? row as it was in `request`, its fields without names; nil when it is not on disk
 ---@return any[][]? sources as they were in `request_source`
 function cold.find(tenant, id)
     if cold.newest(tenant) == nil then
@@ -130,7 +130,7 @@ local function write_to_disk(batch)
     for _, moved in ipairs(batch) do
         local row = moved.row
         box.space.request_cold:replace(row:update{{'!', SOURCES, moved.sources}})
-        box.space.request_cold_summary:replace(row:update{{'=', ANSWER, summary.answer_bytes(row)}})
+        box.space.request_cold_summary:replace(row:transform(ANSWER, 1, summary.answer_bytes(row)))
     end
     box.commit()
 end

@@ -104,6 +104,16 @@ function request.look_up(args)
     return {row = row, sources = sources}
 end
 
+-- The request of the same id, wherever it is, and its sources.
+local function find_stored(args, on_disk)
+    local row = box.space.request:get{args.tenant, args.id}
+    if row ~= nil then
+        return row, sources_of(args.tenant, args.id)
+    end
+    on_disk = on_disk or request.look_up(args)
+    return on_disk.row, on_disk.sources
+end
+
 ---Append a request with its answer, sources and sums. The same id with the same content writes nothing; with other
 ---content it raises REQUEST_EXISTS.
 ---@param args table see lycosa.api.request
@@ -112,13 +122,7 @@ end
 ---@return box.tuple the stored request
 function request.append(args, on_disk)
     local space, tenant = box.space.request, args.tenant
-    local stored, kept = space:get{tenant, args.id}
-    if stored ~= nil then
-        kept = sources_of(tenant, args.id)
-    else
-        on_disk = on_disk or request.look_up(args)
-        stored, kept = on_disk.row, on_disk.sources
-    end
+    local stored, kept = find_stored(args, on_disk)
     if stored ~= nil then
         if is_same(stored, kept, args) then
             return stored
