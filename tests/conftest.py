@@ -88,6 +88,12 @@ class Store:
         }
         return Settings(_env_file=None, **(given | overrides))  # type: ignore[arg-type]
 
+    @property
+    def pid(self) -> int:
+        """Of the running process."""
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """kill -9."""
         assert self._process is not None

@@ -1144,6 +1144,8 @@ class Procedures:
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
         """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
+        # Unix seconds by the server's wall clock.
+        self.server_time = client.server_time
         self._cache_get = (
             Coalescer(
                 client.call,
