@@ -38,7 +38,7 @@ function lycosa.help(name)
     return help.text(descriptions, name)
 end
 
----State for the console: memory, spaces, background steps and calls as tables.
+---State for the console: memory, spaces, the cache, background steps and calls as tables.
 ---@return string
 function lycosa.status()
     return status.text(schema.version())

@@ -183,6 +183,43 @@ describe('lycosa.status', function()
     end)
 end)
 
+describe('the table of the cache', function()
+    before_each(support.reset)
+
+    it('shows the server and its largest tenants, in Latin and Cyrillic', function()
+        for number = 1, 12 do
+            lycosa.cache.set{
+                tenant = 'tenant-' .. number, key = 'k', value = ('v'):rep(number * 100), media_type = 'text/plain', ttl = 5,
+            }
+        end
+        lycosa.cache.set{tenant = 'Ёлка 1', key = 'k', value = ('v'):rep(2000), media_type = 'text/plain', ttl = 5}
+        for _, key in ipairs({'k', 'k', 'k', 'none'}) do
+            lycosa.cache.get{tenant = 'Ёлка 1', key = key}
+        end
+        local text = lycosa.status()
+        is_printable(text)
+        local names, counts, within = {}, {}, false
+        for _, line in ipairs(lines_of(text)) do
+            local name, entries = line:match('^(.-)%s%s+(%d+)%s')
+            if line:find('^cache of') then
+                within = true
+            elseif within and line == '' then
+                break
+            elseif within and name then
+                table.insert(names, name)
+                counts[name] = {entries, line}
+            end
+        end
+        assert.are.same({
+            '(all)', 'Ёлка 1', 'tenant-12', 'tenant-11', 'tenant-10', 'tenant-9', 'tenant-8', 'tenant-7', 'tenant-6',
+            'tenant-5', 'tenant-4',
+        }, names)
+        assert.are.equal('13', counts['(all)'][1])
+        assert.are.equal('1', counts['Ёлка 1'][1])
+        assert.is_truthy(counts['Ёлка 1'][2]:find('75.0 %%  +3  +0  +1  +0  +0  +0$'), counts['Ёлка 1'][2])
+    end)
+end)
+
 describe('lycosa.quotas', function()
     before_each(support.reset)
 

@@ -7,7 +7,7 @@ from lycosa.errors import Invalid
 from lycosa.identity import Identity
 from lycosa.procedures import CacheEntry, CacheFigures, CacheItem, Procedures
 
-__all__ = ["Cache", "CacheService", "Entry", "Invalidated", "Item", "Progress"]
+__all__ = ["Cache", "CacheFigures", "CacheService", "Entry", "Invalidated", "Item", "Progress", "hit_rate"]
 
 MOST_KEYS = 100
 MOST_DELETED = 1000
@@ -231,6 +231,13 @@ class CacheService:
 
     async def aclose(self) -> None:
         """Nothing: the connection is whoever's made it."""
+
+
+def hit_rate(figures: CacheFigures) -> float | None:
+    """Which part of the gets was answered, None before the first."""
+    answered = figures.hits + figures.stale_hits
+    asked = answered + figures.misses
+    return round(answered / asked, 4) if asked else None
 
 
 def require_one(tag: str | None, prefix: str | None) -> None:
