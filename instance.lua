@@ -18,6 +18,10 @@ if not read then
 end
 
 local started, problem = pcall(function()
+    -- Once in a process, when the arena stands and holds nothing yet.
+    box.ctl.on_schema_init(function()
+        require('lycosa.core.memory.huge_pages').advise(settings.box.memtx_memory)
+    end)
     box.cfg(settings.box)
     if box.info.ro then
         box.ctl.wait_rw()

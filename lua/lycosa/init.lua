@@ -7,6 +7,7 @@ local help = require('lycosa.console.help')
 local memory = require('lycosa.core.memory')
 local memory_tables = require('lycosa.console.memory')
 local publish = require('lycosa.core.publish')
+local quota_tables = require('lycosa.console.quotas')
 local schema = require('lycosa.schema')
 local status = require('lycosa.console.status')
 
@@ -37,7 +38,7 @@ function lycosa.help(name)
     return help.text(descriptions, name)
 end
 
----State for the console: memory, spaces, background steps and calls as tables.
+---State for the console: memory, spaces, the cache, background steps and calls as tables.
 ---@return string
 function lycosa.status()
     return status.text(schema.version())
@@ -47,6 +48,13 @@ end
 ---@return string
 function lycosa.memory()
     return memory_tables.text()
+end
+
+---Quotas for the console: limits, what counts against them and what is left, as a table.
+---@param tenant string? the first limits of all tenants when absent
+---@return string
+function lycosa.quotas(tenant)
+    return quota_tables.text(tenant, clock.now())
 end
 
 -- Published only in testing mode and never part of the contract: time in the hands of tests.

@@ -85,6 +85,10 @@ class Client:
         """Whether a call would be sent now."""
         return self._connection is not None and self._connection.is_connected
 
+    def server_time(self) -> float:
+        """Unix seconds by the server's wall clock, by the difference measured on connecting."""
+        return time.time() + self._skew
+
     def start(self) -> None:
         """Begin to connect and return. Calls made meanwhile wait for the connection within their deadline."""
         if self._connecting is None or self._connecting.done():

@@ -127,6 +127,12 @@ class RequestNotFound(NotFound):
     code = "REQUEST_NOT_FOUND"
 
 
+class RequestOnDisk(Invalid):
+    """requests on disk are waited for, and a transaction must not wait; end yours and ask again"""
+
+    code = "REQUEST_ON_DISK"
+
+
 class SchemaChanged(Conflict):
     """migration {id} was applied with another checksum; a migration that has run must not be edited"""
 
@@ -169,6 +175,7 @@ ERRORS: dict[str, type[LycosaError]] = {
     "READ_ONLY": ReadOnly,
     "REQUEST_EXISTS": RequestExists,
     "REQUEST_NOT_FOUND": RequestNotFound,
+    "REQUEST_ON_DISK": RequestOnDisk,
     "SCHEMA_CHANGED": SchemaChanged,
     "SCHEMA_NEWER": SchemaNewer,
     "SEGMENT_NOT_FOUND": SegmentNotFound,
@@ -1144,6 +1151,8 @@ class Procedures:
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
         """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
+        # Unix seconds by the server's wall clock.
+        self.server_time = client.server_time
         self._cache_get = (
             Coalescer(
                 client.call,
@@ -1852,7 +1861,7 @@ class Procedures:
         duration_ms: milliseconds from question to answer
         error: why it failed
         sources: what the answer rests on, in order
-        Raises MemoryFull, RequestExists.
+        Raises MemoryFull, RequestExists, RequestOnDisk.
         """
         args: dict[str, Any] = {
             "tenant": tenant,
@@ -1889,7 +1898,7 @@ class Procedures:
 
         tenant: whose request it is
         id: as given to request.append
-        Raises RequestNotFound.
+        Raises RequestNotFound, RequestOnDisk.
         """
         args: dict[str, Any] = {"tenant": tenant, "id": id}
         answer = await self._call("lycosa.request.get", args, timeout)
@@ -1918,7 +1927,7 @@ class Procedures:
         order: desc shows the newest first
         cursor: next or previous of another page of the same query
         limit: rows in a page
-        Raises InvalidArgument, InvalidCursor.
+        Raises InvalidArgument, InvalidCursor, RequestOnDisk.
         """
         args: dict[str, Any] = {"tenant": tenant}
         if by is not None:

@@ -54,6 +54,9 @@ class Settings(BaseSettings):
     cache_volatile: str = Field(
         default="", description="Namespaces of keys, between commas, that a restart forgets."
     )
+    cache_redis_url: SecretStr | None = Field(
+        default=None, description="A Redis behind the cache: redis://, rediss:// or unix://; none unless set."
+    )
     request_cold_days: int = Field(
         default=0, ge=0, le=36_500, description="Days after which requests move to disk; 0 never."
     )

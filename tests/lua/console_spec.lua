@@ -52,6 +52,18 @@ describe('tables', function()
             printed.bytes(1.5 * 1024 ^ 3),
         })
         assert.are.equal('0.125', printed.milliseconds(0.000125))
+        assert.are.same({'0', '0.00', '0.05', '1.00', '1,234.567890', '9,000,000,000,000,000'}, {
+            printed.decimal(0, 0), printed.decimal(0, 2), printed.decimal(5, 2), printed.decimal(100ULL, 2),
+            printed.decimal(1234567890, 6), printed.decimal(9e15, 0),
+        })
+    end)
+
+    it('show durations in the unit that fits', function()
+        assert.are.same({'0 s', '119 s', '2 min', '119 min', '2.0 h', '47.5 h', '2 days'}, {
+            printed.duration(0), printed.duration(119), printed.duration(120),
+            printed.duration(7140), printed.duration(7200), printed.duration(171000),
+            printed.duration(172800),
+        })
     end)
 end)
 
@@ -168,6 +180,95 @@ describe('lycosa.status', function()
         end
         local rows = text:match('\ncache_entry +memtx +(%d+) ')
         assert.are.equal('1', rows)
+    end)
+end)
+
+describe('the table of the cache', function()
+    before_each(support.reset)
+
+    it('shows the server and its largest tenants, in Latin and Cyrillic', function()
+        for number = 1, 12 do
+            lycosa.cache.set{
+                tenant = 'tenant-' .. number, key = 'k', value = ('v'):rep(number * 100), media_type = 'text/plain', ttl = 5,
+            }
+        end
+        lycosa.cache.set{tenant = 'Ёлка 1', key = 'k', value = ('v'):rep(2000), media_type = 'text/plain', ttl = 5}
+        for _, key in ipairs({'k', 'k', 'k', 'none'}) do
+            lycosa.cache.get{tenant = 'Ёлка 1', key = key}
+        end
+        local text = lycosa.status()
+        is_printable(text)
+        local names, counts, within = {}, {}, false
+        for _, line in ipairs(lines_of(text)) do
+            local name, entries = line:match('^(.-)%s%s+(%d+)%s')
+            if line:find('^cache of') then
+                within = true
+            elseif within and line == '' then
+                break
+            elseif within and name then
+                table.insert(names, name)
+                counts[name] = {entries, line}
+            end
+        end
+        assert.are.same({
+            '(all)', 'Ёлка 1', 'tenant-12', 'tenant-11', 'tenant-10', 'tenant-9', 'tenant-8', 'tenant-7', 'tenant-6',
+            'tenant-5', 'tenant-4',
+        }, names)
+        assert.are.equal('13', counts['(all)'][1])
+        assert.are.equal('1', counts['Ёлка 1'][1])
+        assert.is_truthy(counts['Ёлка 1'][2]:find('75.0 %%  +3  +0  +1  +0  +0  +0$'), counts['Ёлка 1'][2])
+    end)
+end)
+
+describe('lycosa.quotas', function()
+    before_each(support.reset)
+
+    local function define(tenant, quota, fields)
+        fields.tenant, fields.quota = tenant, quota
+        lycosa.quota.define(fields)
+    end
+
+    it('shows limits of all tenants or of one, with amounts as decimals', function()
+        define('acme', 'usd', {kind = 'window', window = 'total', amount = 125000, scale = 2, unit = 'USD'})
+        define('acme', 'модели', {kind = 'slots', amount = 4, shadow = true})
+        define('omega', 'search', {kind = 'rate', amount = 10, period = 10})
+        local function take(tenant, quota, amount)
+            lycosa.quota.take{tenant = tenant, claims = {{quota = quota, amount = amount}}}
+        end
+        take('acme', 'usd', 120005)
+        take('omega', 'search', 8)
+        lycosa.quota.reserve{tenant = 'acme', id = 'r', lease = 60, claims = {{quota = 'модели', amount = 1}}}
+        local text = lycosa.quotas()
+        is_printable(text)
+        assert.are.same({
+            'Quotas: 3 of all tenants', '',
+            'tenant  quota   kind      limit      used  reserved  unknown   left  unit  resets in  marks',
+            '------  ------  -----  --------  --------  --------  -------  -----  ----  ---------  ------',
+            'acme    usd     total  1,250.00  1,200.05      0.00     0.00  49.95  USD              near',
+            'acme    модели  slots         4         0         1        0      3                   shadow',
+            'omega   search  rate         10         8         0        0      2              8 s  near',
+        }, lines_of(text))
+        define('acme', 'usd', {kind = 'window', window = 'total', amount = 100000, scale = 2, unit = 'USD'})
+        text = lycosa.quotas('acme')
+        is_printable(text)
+        assert.is_truthy(text:find('^Quotas of tenant acme\n'))
+        assert.is_truthy(text:find('0.00  USD              over by 200.05\n', 1, true), text)
+        assert.is_nil(text:find('omega', 1, true))
+        assert.is_nil(text:find('are shown', 1, true))
+    end)
+
+    it('shows the first hundred and says so', function()
+        for i = 1, 101 do
+            define('acme', ('q%03d'):format(i), {kind = 'slots', amount = 1})
+        end
+        for _, text in ipairs({lycosa.quotas(), lycosa.quotas('acme')}) do
+            is_printable(text)
+            assert.is_truthy(text:find('\nacme +q100 '))
+            assert.is_nil(text:find('q101', 1, true))
+            assert.is_truthy(text:find('\n\nThe first 100 are shown.$'))
+        end
+        is_printable(lycosa.quotas('nobody'))
+        is_printable(lycosa.quotas('a\nb'))
     end)
 end)
 

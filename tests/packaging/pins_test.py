@@ -44,7 +44,9 @@ def test_every_line_is_a_pin_with_hashes_and_no_address(name: str) -> None:
     assert not re.search(r"^\s*(-i|--\w*index|--find-links|--trusted-host)", text(name), re.MULTILINE)
 
 
-@pytest.mark.parametrize(("name", "extras"), [("runtime.txt", ()), ("dev.txt", ("mcp", "langchain", "dev"))])
+@pytest.mark.parametrize(
+    ("name", "extras"), [("runtime.txt", ()), ("dev.txt", ("mcp", "langchain", "redis", "dev"))]
+)
 def test_the_pins_satisfy_what_the_project_declares(name: str, extras: tuple[str, ...]) -> None:
     pinned = pins(name)
     build = [Requirement(line) for line in PROJECT["build-system"]["requires"]]
@@ -60,7 +62,9 @@ def test_development_installs_the_versions_that_run() -> None:
 
 
 def test_the_packages_the_project_is_built_on_are_declared() -> None:
-    named = {canonicalize_name(requirement.name) for requirement in declared("mcp", "langchain", "dev")}
+    named = {
+        canonicalize_name(requirement.name) for requirement in declared("mcp", "langchain", "redis", "dev")
+    }
     assert named >= {
         "asynctnt", "fastapi", "fastmcp", "httpx", "langchain", "pydantic", "pytest", "pytest-benchmark",
         "tarantool", "uvicorn",

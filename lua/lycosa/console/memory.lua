@@ -57,20 +57,6 @@ local function size_classes(figures)
     }, rows)
 end
 
----Seconds as people read them, in the largest unit that fits.
----@param seconds number
----@return string such as `3.5 h`
-function memory_tables.duration(seconds)
-    if seconds >= 2 * 86400 then
-        return ('%.0f days'):format(seconds / 86400)
-    elseif seconds >= 2 * 3600 then
-        return ('%.1f h'):format(seconds / 3600)
-    elseif seconds >= 120 then
-        return ('%.0f min'):format(seconds / 60)
-    end
-    return ('%.0f s'):format(seconds)
-end
-
 local function growth_lines(figures)
     if figures.growth == nil then
         return {'Growth is not known yet: it is measured over one to five minutes.'}
@@ -78,7 +64,7 @@ local function growth_lines(figures)
         return {'Does not grow.'}
     end
     return {('Grows by %s/s; at that rate no write is accepted in %s.'):format(
-        printed.bytes(figures.growth), memory_tables.duration(figures.seconds_to_full)
+        printed.bytes(figures.growth), printed.duration(figures.seconds_to_full)
     )}
 end
 

@@ -1,5 +1,6 @@
--- What lycosa.status() shows: memory, spaces, background steps and calls, for a person at the console.
+-- What lycosa.status() shows: memory, spaces, the cache, background steps and calls, for a person at the console.
 
+local cache_tables = require('lycosa.console.cache')
 local daemon = require('lycosa.core.daemon')
 local memory = require('lycosa.core.memory')
 local memory_tables = require('lycosa.console.memory')
@@ -71,6 +72,7 @@ function status.text(schema_version)
     return printed.text(heading, {
         {'', memory_tables.fill(figures)},
         {'', memory_tables.spaces(figures)},
+        {'', cache_tables.lines()},
         {'', step_lines(daemon.figures())},
         {'', procedure_lines(collected.procedures)},
     })

@@ -39,6 +39,31 @@ function printed.milliseconds(seconds)
     return ('%.3f'):format(seconds * 1000)
 end
 
+---A whole number of smallest units as people write it, with all its decimals.
+---@param units number from 0, exact below 2^53
+---@param scale integer decimals of the smallest unit
+---@return string such as `1,250.00`
+function printed.decimal(units, scale)
+    local digits = ('%.0f'):format(tonumber(units))
+    digits = ('0'):rep(scale + 1 - #digits) .. digits
+    local whole = printed.whole(digits:sub(1, #digits - scale))
+    return scale == 0 and whole or whole .. '.' .. digits:sub(-scale)
+end
+
+---Seconds as people read them, in the largest unit that fits.
+---@param seconds number
+---@return string such as `3.5 h`
+function printed.duration(seconds)
+    if seconds >= 2 * 86400 then
+        return ('%.0f days'):format(seconds / 86400)
+    elseif seconds >= 2 * 3600 then
+        return ('%.1f h'):format(seconds / 3600)
+    elseif seconds >= 120 then
+        return ('%.0f min'):format(seconds / 60)
+    end
+    return ('%.0f s'):format(seconds)
+end
+
 local function pad(text, width, right)
     local space = (' '):rep(width - printed.width(text))
     return right and space .. text or text .. space

@@ -9,10 +9,12 @@ from lycosa import __version__
 from lycosa.cli import (
     analyze,
     bench,
+    cache,
     console,
     customers,
     documents,
     importing,
+    quotas,
     requests,
     status,
     up,
@@ -52,5 +54,5 @@ def options(
     context.obj = Shared(tenant, Path(data) if data else None, as_json)
 
 
-for part in (up, status, importing, analyze, customers, documents, requests, console, bench):
+for part in (up, status, importing, analyze, customers, documents, requests, cache, quotas, console, bench):
     part.register(app)

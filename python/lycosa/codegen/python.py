@@ -239,6 +239,8 @@ def _constructor(procedures: dict[str, Type]) -> str:
         "    def __init__(self, client: Client, *, coalesce: bool = True) -> None:",
         '        """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""',
         "        self._call: Callable[..., Awaitable[Any]] = client.call",
+        "        # Unix seconds by the server's wall clock.",
+        "        self.server_time = client.server_time",
     ]
     for name, how in found:
         shared = "".join(f'"{argument}", ' for argument in how.shared)

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field
 
 from lycosa.rest.schemas import Answer, Asked
-from lycosa.services.amounts import plain_amount
+from lycosa.services.amounts import shown_limit, shown_report
 
 Kind = Literal["rate", "window", "slots"]
 Window = Literal["minute", "hour", "day", "month", "total"]
@@ -60,12 +60,7 @@ class QuotaOut(Answer):
     @classmethod
     def of(cls, row: Any) -> Self:
         """Of the store's record."""
-        names = cls.model_fields.keys() - {"amount", "burst"}
-        return cls(
-            amount=plain_amount(row.amount, row.scale),
-            burst=None if row.burst is None else plain_amount(row.burst, row.scale),
-            **{name: getattr(row, name) for name in names},
-        )
+        return cls(**shown_limit(row))
 
 
 class QuotaPageOut(Answer):
@@ -74,9 +69,6 @@ class QuotaPageOut(Answer):
     rows: list[QuotaOut]
     next: str | None
     previous: str | None
-
-
-_AMOUNTS = ("limit", "used", "reserved", "unknown", "left", "over")
 
 
 class QuotaReportOut(Answer):
@@ -103,8 +95,7 @@ class QuotaReportOut(Answer):
     @classmethod
     def of(cls, row: Any) -> Self:
         """Of the store's record."""
-        values: dict[str, Any] = {name: getattr(row, name) for name in cls.model_fields}
-        return cls(**values | {name: plain_amount(values[name], row.scale) for name in _AMOUNTS})
+        return cls(**shown_report(row))
 
 
 class QuotaReportPageOut(Answer):

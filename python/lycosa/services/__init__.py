@@ -5,7 +5,10 @@ from functools import cached_property
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
+from lycosa.services.cache import Cache, CacheService
+from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
 from lycosa.services.imports import ImportService
@@ -28,6 +31,7 @@ class Services:
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
         self.quotas = QuotaService(procedures)
+        self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
         self.system = SystemService(procedures)
 
@@ -36,13 +40,37 @@ class Services:
         """The analyses. Only who asks for them pays for importing the libraries of language models: a second."""
         from lycosa.services.analyses import AnalysisService
 
-        return AnalysisService(self._procedures, self._settings)
+        return AnalysisService(self._procedures, self._settings, self.cache)
 
     async def prepare(self) -> None:
         """Import what `analyses` imports, in a thread, so that the event loop does not stand still for it."""
         await asyncio.to_thread(import_module, "lycosa.services.analyses")
 
     async def aclose(self) -> None:
-        """Let go of what was opened: connections to model providers, the offline model."""
+        """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
         if "analyses" in vars(self):
             await self.analyses.aclose()
+        await self.cache.aclose()
+
+
+def _cache(procedures: Procedures, settings: Settings) -> Cache:
+    """The store's cache, with Redis behind it where the settings name one.
+
+    Raises Invalid when they do and redis-py is not installed, or the address is none.
+    """
+    first = CacheService(procedures)
+    if settings.cache_redis_url is None:
+        return first
+    try:
+        from lycosa.services.cache_redis import RedisCache
+
+        return TwoLevels(first, RedisCache(settings.cache_redis_url.get_secret_value()))
+    except ImportError as problem:
+        cause, code = "redis-py is not installed: pip install 'lycosa[redis]'", "CACHE_REDIS_MISSING"
+        raise Invalid(f"LYCOSA_CACHE_REDIS_URL is set, but {cause}", code=code) from problem
+    except ValueError as problem:
+        raise Invalid(
+            f"LYCOSA_CACHE_REDIS_URL: {problem}",
+            code="SETTING_INVALID",
+            details={"argument": "LYCOSA_CACHE_REDIS_URL"},
+        ) from problem

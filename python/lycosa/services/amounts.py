@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from decimal import Context, Decimal, DecimalException, Inexact, InvalidOperation
+from typing import Any
 
 from lycosa.errors import Exhausted, Invalid
 
@@ -64,3 +65,40 @@ def units_by_quota(amounts: Mapping[str, Decimal], scales: Mapping[str, int]) ->
             details={"argument": "amounts", "quota": unknown[0]},
         )
     return {quota: smallest_units(amount, scales[quota]) for quota, amount in amounts.items()}
+
+
+def with_decimals(row: Any, *names: str) -> dict[str, Any]:
+    """The fields of a store's record that has a `scale`, those named as decimals in strings."""
+    fields: dict[str, Any] = row._asdict()
+    for name in names:
+        if fields[name] is not None:
+            fields[name] = plain_amount(fields[name], row.scale)
+    return fields
+
+
+def shown_limit(row: Any) -> dict[str, Any]:
+    """A limit as it was defined, for people."""
+    fields = with_decimals(row, "amount", "burst")
+    for name in ("tenant", "bucket_id", "utc_offsets"):
+        del fields[name]
+    return fields
+
+
+def shown_report(row: Any) -> dict[str, Any]:
+    """A limit's figures, for people."""
+    return with_decimals(row, "limit", "used", "reserved", "unknown", "left", "over")
+
+
+def shown_reservation(row: Any, scales: Mapping[str, int]) -> dict[str, Any]:
+    """A reservation, for people; amounts of limits that are gone stay in smallest units."""
+    fields: dict[str, Any] = row._asdict()
+    fields["claims"] = [
+        {
+            "quota": claim.quota,
+            "kind": claim.kind,
+            "amount": plain_amount(claim.amount, scales.get(claim.quota, 0)),
+            "spent": None if claim.spent is None else plain_amount(claim.spent, scales.get(claim.quota, 0)),
+        }
+        for claim in row.claims
+    ]
+    return fields

@@ -28,6 +28,7 @@ from lycosa.errors import Conflict, Internal, Invalid, LycosaError, NotFound
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, RequestSourceInput
 from lycosa.providers.llm import Models
+from lycosa.services.cache import Cache, CacheService
 from lycosa.services.knowledge import ANALYSIS, ReportMemory, StoreKnowledge
 from lycosa.settings import Settings
 
@@ -48,9 +49,11 @@ _MAX_NAME: Final = 128
 class AnalysisService:
     """The use-case of analysing. `aclose` ends the models and what is still being recorded."""
 
-    def __init__(self, procedures: Procedures, settings: Settings) -> None:
+    def __init__(self, procedures: Procedures, settings: Settings, cache: Cache | None = None) -> None:
+        """`cache` keeps the reports; the store's own when absent."""
         self._procedures = procedures
         self._settings = settings
+        self._cache = cache or CacheService(procedures)
         self._models: Models | None = None
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
@@ -141,7 +144,7 @@ class AnalysisService:
             report = await run_chain(
                 job,
                 StoreKnowledge(self._procedures, job.tenant),
-                ReportMemory(self._procedures, job.tenant, self._settings.analysis_ttl),
+                ReportMemory(self._cache, job.tenant, self._settings.analysis_ttl),
                 self._writer(),
             )
         except asyncio.CancelledError:

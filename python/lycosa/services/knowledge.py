@@ -8,7 +8,9 @@ from typing import Final
 from lycosa.analysis.knowledge import Customer, Found, Passage, PastAnswer, Segment
 from lycosa.analysis.report import PastRequest
 from lycosa.errors import NotFound
+from lycosa.identity import Identity
 from lycosa.procedures import Procedures, RequestSummary
+from lycosa.services.cache import Cache
 
 __all__ = ["ANALYSIS", "ReportMemory", "StoreKnowledge"]
 
@@ -154,20 +156,25 @@ def _tells(row: RequestSummary) -> bool:
 
 
 class ReportMemory:
-    """Reports in the store's cache, for one tenant and a time in seconds."""
+    """Reports in the cache, for one tenant and a time in seconds."""
 
-    def __init__(self, procedures: Procedures, tenant: str, ttl: float) -> None:
-        self._procedures = procedures
-        self._tenant = tenant
+    def __init__(self, cache: Cache, tenant: str, ttl: float) -> None:
+        self._cache = cache
+        self._identity = Identity(tenant)
         self._ttl = ttl
 
     async def get(self, key: str) -> str | None:
         """The report's JSON, None when there is none or it has expired."""
-        entry = await self._procedures.cache_get(tenant=self._tenant, key=f"analysis:{key}")
-        return None if entry is None else entry.value.decode()
+        entry = await self._cache.get(self._identity, f"analysis:{key}")
+        return None if entry is None else entry.value.decode(errors="replace")
 
     async def put(self, key: str, report: str) -> None:
         """Keep a report's JSON. Raises Unavailable when memory is full."""
-        await self._procedures.cache_set(
-            tenant=self._tenant, key=f"analysis:{key}", value=report.encode(), ttl=self._ttl
+        await self._cache.set(
+            self._identity,
+            f"analysis:{key}",
+            report.encode(),
+            ttl=self._ttl,
+            media_type="application/json",
+            tags=("analysis",),
         )

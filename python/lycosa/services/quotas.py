@@ -3,13 +3,13 @@
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Literal
 
 import structlog
 
-from lycosa.errors import Invalid, LycosaError, TimedOut, Unavailable
+from lycosa.errors import Invalid, LycosaError, NotFound, TimedOut, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import (
     Procedures,
@@ -102,6 +102,14 @@ class QuotaService:
         """What is used, reserved, unknown and left of one limit, and when it resets. Raises NotFound."""
         page = await self._procedures.quota_report(tenant=identity.tenant, quotas=[quota])
         return page.rows[0]
+
+    async def scales(self, identity: Identity, quotas: Iterable[str]) -> dict[str, int]:
+        """Decimals of limits; those that are not defined are left out."""
+        found: dict[str, int] = {}
+        for quota in set(quotas):
+            with suppress(NotFound):
+                found[quota] = (await self.figures(identity, quota)).scale
+        return found
 
     async def survey(self, limit: int = 100, timeout: float | None = None) -> QuotaSurvey:
         """Figures of the first `limit` (1..1000) limits of all tenants by tenant and name, and how many there are."""
