@@ -38,7 +38,7 @@ class Held:
 
     @property
     def forgotten_at(self) -> float:
-        """When the step may delete it."""
+        """When the step may delete it. No run is so long that it would forget what is unknown."""
         if self.closed is not None:
             return self.closed_at + KEPT
         return math.inf if self.is_counted else self.lapses_at + KEPT
