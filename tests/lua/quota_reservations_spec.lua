@@ -273,6 +273,27 @@ describe('a lease that ends', function()
         end)
     end)
 
+    it('counts where it was held, also when the clock is back before the window', function()
+        define('minute', 'window', 10, {window = 'minute'})
+        clock.advance(60)
+        lycosa.quota.take{tenant = 'acme', claims = pairs_of('minute', 1)}
+        clock.advance(-3600)
+        reserve('r', 10, 'usd', 40, 'minute', 2)
+        define('minute', 'window', 10, {window = 'hour'})
+        clock.advance(10)
+        both(function()
+            assert.are.same({0, 0, 40, 60}, sums('usd'))
+            assert.are.same({1, 0, 2, 7}, sums('minute'))
+        end)
+        -- The hour is that of the minute which counted, not the one of the clock.
+        clock.freeze(START - START % 3600 + 3599)
+        assert.are.same({1, 0, 2, 7}, sums('minute'))
+        clock.advance(1)
+        assert.are.same({0, 0, 0, 10}, sums('minute'))
+        close('reconcile', 'r', 'usd', 30)
+        assert.are.same({30, 0, 0, 70}, sums('usd'))
+    end)
+
     it('is moved in bounded slices by the step, which the reservation wakes', function()
         define('usd', 'window', 1000, {window = 'total', scale = 2})
         for i = 1, 120 do

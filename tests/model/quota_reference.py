@@ -27,7 +27,7 @@ class Held:
     lapses_at: float
     # Written down as lapsed: it stays so when the clock goes back.
     moved: bool = False
-    # Limits that were reset when it was unknown to them.
+    # Limits that were reset when it was unknown to them, or whose window it was unknown in is over.
     gone: set[str] = field(default_factory=set)
     closed: tuple[str, dict[str, int]] | None = None
     closed_at: float = 0.0

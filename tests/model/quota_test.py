@@ -23,7 +23,7 @@ from hypothesis.stateful import (
 from lycosa.errors import Conflict, Exhausted
 from lycosa.procedures import QuotaReport
 from tests.conftest import Store
-from tests.model.quota_reference import LIMITS, Held, Limit
+from tests.model.quota_reference import LIMITS, WINDOWS, Held, Limit
 from tests.model.store_driver import Driver
 
 START = 1_700_000_000.0
@@ -108,6 +108,9 @@ class QuotaMachine(RuleBasedStateMachine):
                 limit.flow_in(self.now, amount)
             elif not held:
                 limit.used += amount
+            elif name in WINDOWS:
+                # Its lease counts here, also when the clock is back before the window and the lease ends before it.
+                limit.since = min(limit.since, self.now)
         return beyond
 
     def count_near(self, claims: dict[str, int], beyond: set[str]) -> None:
@@ -255,6 +258,9 @@ class QuotaMachine(RuleBasedStateMachine):
         for held in self.held.values():
             held.moved = held.moved or held.lapses_at <= self.now
         self.write_down()
+        for held in self.held.values():
+            if not held.is_open(self.now):
+                held.gone |= {name for name in held.claims if held.lapses_at <= self.limits[name].since}
 
     def write_down(self) -> None:
         """Define every limit as it is, which stores where it stands: a later step back finds it so."""
