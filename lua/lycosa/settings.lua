@@ -29,7 +29,9 @@ local NET_MSG_MAX = 20000
 -- Rows live in slabs of one size each, and a size that was used once keeps a slab for ever. The finer the steps between the
 -- sizes, the less a row wastes and the more slabs stand empty: with the engine's own steps of 5 % a store of 64 MiB was full
 -- of empty ones at 4 % of its memory in rows, with steps of 50 % at 56 %. The larger the memory, the finer the steps.
-local SIZE_STEPS = {{below = 256 * MEBIBYTE, factor = 1.5}, {below = 1024 * MEBIBYTE, factor = 1.1}}
+local SIZE_STEPS = {
+    {below = 128 * MEBIBYTE, factor = 1.5}, {below = 256 * MEBIBYTE, factor = 1.2}, {below = 1024 * MEBIBYTE, factor = 1.1},
+}
 local FINEST_STEP = 1.05
 
 -- A snapshot is written when the log since the last one has grown to this share of the memory: replaying it then takes

@@ -54,7 +54,9 @@ describe('settings', function()
     end)
 
     it('step the sizes of rows more finely in a larger memory', function()
-        local steps = {['32'] = 1.5, ['255'] = 1.5, ['256'] = 1.1, ['1023'] = 1.1, ['1024'] = 1.05, ['65536'] = 1.05}
+        local steps = {
+            ['32'] = 1.5, ['127'] = 1.5, ['128'] = 1.2, ['255'] = 1.2, ['256'] = 1.1, ['1023'] = 1.1, ['1024'] = 1.05,
+        }
         for megabytes, expected in pairs(steps) do
             assert.are.equal(expected, read{LYCOSA_MEMORY_MB = megabytes}.box.slab_alloc_factor)
         end
