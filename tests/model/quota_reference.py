@@ -46,6 +46,10 @@ class Held:
     def is_open(self, now: float) -> bool:
         return self.closed is None and not self.moved and self.lapses_at > now
 
+    def is_due(self, now: float) -> bool:
+        """Whether the step has something to write down or to forget."""
+        return (self.closed is None and not self.moved and self.lapses_at <= now) or self.forgotten_at <= now
+
     def state(self, now: float) -> str:
         if self.closed is not None:
             return self.closed[0]
