@@ -97,7 +97,7 @@ async def test_all_surfaces_see_memory_and_disk(own_server: Store) -> None:
 async def test_the_command_line_sees_memory_and_disk(own_server: Store) -> None:
     await fill(own_server)
     shown = await in_thread(own_server, "requests", "list", "--customer", "c-1")
-    assert [row["id"] for row in shown["rows"]] == NAMES[::-1]  # type: ignore[attr-defined, index]
+    assert [row["id"] for row in shown["rows"]] == NAMES[::-1]  # type: ignore[attr-defined]
     found = await in_thread(own_server, "requests", "get", NAMES[0])
     assert found["request"]["answer"] == "Ответ r-0"  # type: ignore[index]
     assert len(found["sources"]) == 1  # type: ignore[arg-type]
