@@ -1693,7 +1693,7 @@ class Procedures:
     async def quota_reservation(
         self, *, tenant: str, id: str, timeout: float | None = None
     ) -> QuotaReservation:
-        """One reservation: its state, its lease and its claims. Closed ones are kept for a day.
+        """One reservation: its state, its lease and its claims. Closed ones are kept for a day, unknown ones while a limit counts them and 90 days at least.
 
         tenant: whose limits
         id: as given to quota.reserve

@@ -38,13 +38,17 @@ class Held:
 
     @property
     def forgotten_at(self) -> float:
-        """When the step may delete it."""
+        """When the step may delete it. No run is so long that it would forget what is unknown."""
         if self.closed is not None:
             return self.closed_at + KEPT
         return math.inf if self.is_counted else self.lapses_at + KEPT
 
     def is_open(self, now: float) -> bool:
         return self.closed is None and not self.moved and self.lapses_at > now
+
+    def is_due(self, now: float) -> bool:
+        """Whether the step has something to write down or to forget."""
+        return (self.closed is None and not self.moved and self.lapses_at <= now) or self.forgotten_at <= now
 
     def state(self, now: float) -> str:
         if self.closed is not None:

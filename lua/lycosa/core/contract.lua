@@ -9,6 +9,7 @@ local log = require('log')
 local msgpack = require('msgpack')
 local clock = require('lycosa.core.clock')
 local errors = require('lycosa.core.errors')
+local memory = require('lycosa.core.memory')
 local metrics = require('lycosa.core.metrics')
 local types = require('lycosa.core.types')
 
@@ -55,7 +56,8 @@ local function translate(name, raised)
         if raised.code == box.error.READONLY then
             return errors.text('READ_ONLY', {})
         elseif raised.type == 'OutOfMemory' or raised.code == box.error.MEMORY_ISSUE then
-            return errors.text('MEMORY_FULL', {used = 100, space = name, limit = 100, retry_after = 5})
+            local space = memory.writing(name:match('^%l+'))
+            return errors.text('MEMORY_FULL', {used = 100, space = space, limit = 100, retry_after = 5})
         elseif raised.code == box.error.WAL_IO or raised.code == (box.error.CASCADE_ROLLBACK or -1) then
             -- From 2.10 on, transactions that waited behind a failed write carry a code of their own.
             return errors.text('COMMIT_FAILED', {problem = tostring(raised), retry_after = 1})

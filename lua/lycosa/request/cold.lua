@@ -129,7 +129,8 @@ local function write_to_disk(batch)
     box.begin()
     for _, moved in ipairs(batch) do
         local row = moved.row
-        box.space.request_cold:replace(row:update{{'!', SOURCES, moved.sources}})
+        -- An update would make its tuple in the store's memory, which may be full.
+        box.space.request_cold:replace(row:transform(SOURCES, 0, moved.sources))
         box.space.request_cold_summary:replace(row:transform(ANSWER, 1, summary.answer_bytes(row)))
     end
     box.commit()
