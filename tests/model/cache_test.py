@@ -109,7 +109,7 @@ class CacheMachine(RuleBasedStateMachine):
                     for counted in ("hits", "stale_hits", "misses", "expired", "evicted", "invalidated")
                 },
             }
-            self.seen |= {counted for counted, count in tenant.counts.items() if count}
+            self.seen.update(counted for counted, count in tenant.counts.items() if count)
         return sight
 
     def compare(self, number: int, key: str, stale: bool, found: CacheEntry | None) -> Entry | None:
