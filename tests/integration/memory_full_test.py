@@ -64,7 +64,7 @@ async def test_a_full_store_says_so_reads_on_and_makes_room(small: Store) -> Non
         early, stored, document, request = await fill(procedures)
         await clock.release()
     assert (document.kind, document.details["space"]) == ("unavailable", "document")
-    assert document.details["limit"] in (50, 80)
+    assert document.details["limit"] in (80, 50, 90)
     assert (request.kind, request.details["space"]) == ("unavailable", "request")
     assert request.details["limit"] in (97, 100)
     # A tenth of the memory at least is for what cannot be made again.

@@ -111,6 +111,24 @@ describe('sizes of rows', function()
         assert.is_true(free > 0 and used + free <= tonumber(slab.arena_size))
     end)
 
+    it('say how full the slabs of those are that hold rows in number', function()
+        local space = box.schema.space.create('figures_sizes', {temporary = true})
+        space:create_index('id')
+        for i = 1, 4000 do
+            space:insert{i, ('x'):rep(6000)}
+        end
+        local full = arena.sizes_full()
+        assert.is_true(full > 50 and full <= 100)
+        for i = 1, 4000, 2 do
+            space:delete{i}
+        end
+        collectgarbage()
+        collectgarbage()
+        -- Most rows are these, and half of them left holes.
+        assert.is_true(arena.sizes_full() < full - 20)
+        space:drop()
+    end)
+
     it('keep what deleted rows leave for rows of their size', function()
         local space = box.schema.space.create('figures_sizes', {temporary = true})
         space:create_index('id')

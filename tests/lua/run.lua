@@ -27,10 +27,12 @@ if #specs == 0 then
 end
 
 local data = fio.tempdir()
-box.cfg{
-    work_dir = data, memtx_memory = 256 * 1048576, memtx_max_tuple_size = 2 * 1048576, wal_mode = 'write',
-    feedback_enabled = false, log = data .. '/tarantool.log', log_level = 5,
-}
+-- As the server is set by default.
+local server = require('lycosa.settings').read{LYCOSA_DATA = data, LYCOSA_PASSWORD = 'secret'}.box
+server.log = data .. '/tarantool.log'
+box.cfg(server)
+-- Loaded again where lines are counted.
+package.loaded['lycosa.settings'] = nil
 
 local coverage = require('tests.lua.coverage')
 if with_coverage then

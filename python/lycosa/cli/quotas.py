@@ -193,14 +193,11 @@ async def report(
     limit: Limit = 20,
 ) -> None:
     """What is used, reserved, unknown and left of limits, and when they reset."""
-    following = previous = None
     async with open_session(run.settings) as session:
-        if names:
-            found = [await session.services.quotas.figures(session.identity, name) for name in names]
-        else:
-            page = await session.services.quotas.report(session.identity, cursor=cursor, limit=limit)
-            found, following, previous = page.rows, page.next, page.previous
-    rows = [shown_report(row) for row in found]
+        page = await session.services.quotas.report(
+            session.identity, names or None, cursor=cursor, limit=limit
+        )
+    rows = [shown_report(row) for row in page.rows]
     shown = [
         [
             row["quota"],
@@ -219,10 +216,10 @@ async def report(
     ]
     numbers = ["limit", "used", "reserved", "unknown", "left"]
     run.output.show(
-        {"rows": rows, "next": following, "previous": previous},
+        {"rows": rows, "next": page.next, "previous": page.previous},
         table(["quota", *numbers, "unit", "taken", "resets (UTC)", ""], shown, right=numbers),
     )
-    note_page(run, len(rows), following, previous)
+    note_page(run, len(rows), page.next, page.previous)
 
 
 async def reset(

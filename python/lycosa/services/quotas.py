@@ -93,15 +93,24 @@ class QuotaService:
         return await self._procedures.quota_list(tenant=identity.tenant, cursor=cursor, limit=limit)
 
     async def report(
-        self, identity: Identity, *, cursor: str | None = None, limit: int = 20
+        self,
+        identity: Identity,
+        quotas: Sequence[str] | None = None,
+        *,
+        cursor: str | None = None,
+        limit: int = 20,
     ) -> QuotaReportPage:
-        """What is used, reserved, unknown and left of up to `limit` (1..100) limits by name, and when they reset."""
-        return await self._procedures.quota_report(tenant=identity.tenant, cursor=cursor, limit=limit)
+        """What is used, reserved, unknown and left of limits, and when they reset.
+
+        Of those named (up to 100; raises NotFound), or of a page of up to `limit` (1..100) of all by name.
+        """
+        return await self._procedures.quota_report(
+            tenant=identity.tenant, quotas=quotas, cursor=cursor, limit=limit
+        )
 
     async def figures(self, identity: Identity, quota: str) -> QuotaReport:
         """What is used, reserved, unknown and left of one limit, and when it resets. Raises NotFound."""
-        page = await self._procedures.quota_report(tenant=identity.tenant, quotas=[quota])
-        return page.rows[0]
+        return (await self.report(identity, [quota])).rows[0]
 
     async def scales(self, identity: Identity, quotas: Iterable[str]) -> dict[str, int]:
         """Decimals of limits; those that are not defined are left out."""

@@ -24,7 +24,9 @@ def utc_offsets(time_zone: str, at: float) -> list[UtcOffsetInput]:
     try:
         zone = ZoneInfo(time_zone)
     except (OSError, ValueError, KeyError) as problem:
-        raise _invalid_zone(f"time_zone {time_zone!r} is not known") from problem
+        raise _invalid_zone(
+            f"time_zone {time_zone[:80]!r} is not in this machine's zone database (package tzdata)"
+        ) from problem
     moment = max(0, int(at) - _BACK)
     offsets: list[UtcOffsetInput] = [{"starts_at": moment, "minutes": _minutes(zone, moment)}]
     until = moment + _YEARS * 366 * _DAY

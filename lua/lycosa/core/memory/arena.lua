@@ -48,4 +48,20 @@ function arena.size_classes()
     return classes
 end
 
+---How full the slabs are of the sizes that hold rows in number: a hundredth of all bytes in use or more.
+---@return number percent
+function arena.sizes_full()
+    local classes, total = arena.size_classes(), 0
+    for _, class in ipairs(classes) do
+        total = total + class.used_bytes
+    end
+    local used, free = 0, 0
+    for _, class in ipairs(classes) do
+        if class.used_bytes * 100 >= total then
+            used, free = used + class.used_bytes, free + class.free_bytes
+        end
+    end
+    return used + free > 0 and used * 100 / (used + free) or 0
+end
+
 return arena

@@ -17,10 +17,13 @@ local memory = {}
 -- room for what cannot: an arena is truly full at 84 to 95 %, depending on the sizes of its rows.
 local LIMITS = {cache = 80, document = 80}
 local OTHER_LIMIT = 97
--- Memory can be short of slabs while half of its bytes are free. Fewer than two free slabs: only what finds a place
--- among the present ones is let in.
+-- Memory can be short of slabs while half of its bytes are free, in slabs of sizes that nobody writes. With fewer than two
+-- free slabs that mark is 50 %; and the last eighth of the quota, of 32 MiB at the most, is for what cannot be made again:
+-- the rest is let in only while the slabs of the sizes that are written have room.
 local FREE_SLABS = 2
 local TIGHT_LIMIT = 50
+local RESERVE_SHARE = 1 / 8
+local SIZES_LIMIT = 90
 
 -- A reading costs 2 us; it is kept for this long or this many admissions, with the bytes admitted since added.
 local READING_SECONDS = 0.02
@@ -29,6 +32,8 @@ local READING_ADMISSIONS = 1000
 local DEFAULT_BYTES = 512
 
 local used, quota, tight = 0, 1, false
+-- Percent of the slabs of the sizes in use, while only the reserve is free; else nil.
+local sizes_full
 -- The space that asked last.
 local asked
 local admitted, read_at = READING_ADMISSIONS, -math.huge
@@ -36,7 +41,9 @@ local admitted, read_at = READING_ADMISSIONS, -math.huge
 local function read()
     local slab = box.slab.info()
     used, quota = arena.used(slab), tonumber(slab.quota_size)
-    tight = arena.free_in_slabs(slab) < FREE_SLABS * arena.SLAB
+    local free = arena.free_in_slabs(slab)
+    tight = free < FREE_SLABS * arena.SLAB
+    sizes_full = tight and free < quota * RESERVE_SHARE and arena.sizes_full() or nil
     admitted, read_at = 0, clock.monotonic()
 end
 
@@ -48,9 +55,16 @@ local function limit_of(class)
     return tight and TIGHT_LIMIT or limit
 end
 
+local function refuse(space, percent, limit)
+    errors.raise('MEMORY_FULL', {
+        used = math.floor(percent + 0.5), space = space, limit = limit, retry_after = 1,
+    })
+end
+
 ---Let a write pass, or raise MEMORY_FULL. To be called before the first write of a procedure; cheap.
 ---@param space string name of the space, for the message
----@param class string `cache` and `document` stop at 80 % of the quota (50 % when slabs are short), others at 97 %
+---@param class string `cache` and `document` stop at 80 % of the quota (50 % when slabs are short, and sooner when only the
+---reserve is free and the slabs of the sizes in use are 90 % full), others at 97 %
 ---@param bytes integer? about how many bytes will be written; a row's worth when absent
 function memory.admit(space, class, bytes)
     if admitted >= READING_ADMISSIONS or clock.monotonic() - read_at > READING_SECONDS then
@@ -60,12 +74,11 @@ function memory.admit(space, class, bytes)
         end
     end
     admitted, asked = admitted + 1, space
-    local limit = limit_of(class)
-    local after = used + (bytes or DEFAULT_BYTES)
+    local limit, after = limit_of(class), used + (bytes or DEFAULT_BYTES)
     if after * 100 > quota * limit then
-        errors.raise('MEMORY_FULL', {
-            used = math.floor(used * 100 / quota + 0.5), space = space, limit = limit, retry_after = 1,
-        })
+        refuse(space, used * 100 / quota, limit)
+    elseif sizes_full and LIMITS[class] and sizes_full > SIZES_LIMIT then
+        refuse(space, sizes_full, SIZES_LIMIT)
     end
     used = after
 end
