@@ -4,8 +4,8 @@ Each trace is asked of the real procedures inside a server whose background step
 missed. The reference is an LRU of as many entries as the whole budget holds; the store keeps 2 to 4 % of it free.
 
 - Zipf: the trace that the SIEVE paper's repository offers for trying it (Zhang et al., "SIEVE is Simpler than LRU",
-  NSDI 2024; made by libCacheSim's data_gen.py with -m 10000 --alpha 1.0), made again: 10,000 objects drawn independently
-  with a probability of 1/rank. Of its million requests this is as many as a test has time for.
+  NSDI 2024; made by libCacheSim's data_gen.py with -m 10000 --alpha 1.0), made again: 10,000 objects drawn each
+  time with a probability of 1/rank. Of its million requests this is as many as a test has time for.
 - Web: a Zipf of popular objects in which every third request is for an object never asked for again, the one-hit
   wonders that the paper names as the mark of web traces, and now and then a scan of many of them in a row.
 """
