@@ -14,8 +14,10 @@ local pool = require('lycosa.cache.pool')
 local sieve = {}
 
 local TENANT, STALE, SEQ = fields.TENANT, fields.STALE, fields.SEQ
--- Rows fetched at a time. Most walks end within the first few.
-local FETCH = 16
+-- Rows fetched at first and at most: a set mostly wants one or two to go, the step a hundred.
+local FEW, MANY = 2, 32
+-- A larger array of marks would weigh on Lua's memory; beyond it, entries share.
+local MOST_MARKS = 2 ^ 25
 
 local mask, marks = 0, ffi.new('uint8_t[1]')
 
@@ -23,7 +25,7 @@ local mask, marks = 0, ffi.new('uint8_t[1]')
 ---@param entries integer about how many entries there will be; a power of two of at least as many is taken
 function sieve.configure(entries)
     local size = 65536
-    while size < entries do
+    while size < entries and size < MOST_MARKS do
         size = size * 2
     end
     mask, marks = size - 1, ffi.new('uint8_t[?]', size)
@@ -52,9 +54,10 @@ end
 ---@return integer examined entries looked at
 function sieve.walk(of, tenant, wanted, limit, now, ruthless)
     local age, hand = of.entries().index.age, of.hands[tenant] or 0
-    local freed, examined, expired, gone = 0, 0, 0, {}
+    local freed, examined, expired, gone, few = 0, 0, 0, {}, FEW
     while freed < wanted and examined < limit do
-        local fetch = math.min(FETCH, limit - examined)
+        local fetch = math.min(few, limit - examined)
+        few = math.min(few * 2, MANY)
         local rows = age:select({tenant, hand}, {iterator = 'GE', limit = fetch})
         local seen = 0
         for i = 1, #rows do
