@@ -114,6 +114,8 @@ describe('sizes of rows', function()
     it('say how full the slabs of those are that hold rows in number', function()
         local space = box.schema.space.create('figures_sizes', {temporary = true})
         space:create_index('id')
+        collectgarbage()
+        collectgarbage()
         for i = 1, 4000 do
             space:insert{i, ('x'):rep(6000)}
         end
