@@ -50,8 +50,8 @@ return {
     {
         name = 'cache.set', access = 'app', mode = 'write', idempotent = true,
         doc = 'Store a value under a key for a time, in place of what was there. Entries that were not read of late go '
-            .. 'when the budget is spent; refused with MEMORY_FULL only while memory is over 80 % full and none is left '
-            .. 'to go.',
+            .. 'when the budget is spent; refused with MEMORY_FULL only while memory is over 80 % full and all that may '
+            .. 'go would not do.',
         args = {OWNER, ITEM[1], ITEM[2], ITEM[3], ITEM[4], ITEM[5], ITEM[6], ITEM[7]},
         returns = TIMES, errors = {'MEMORY_FULL'}, run = cache.set,
     },

@@ -18,16 +18,24 @@ local HIGH, LOW = 0.98, 0.96
 -- what is beyond is freed at once, whatever was read.
 local LOOKED_AT = 100
 local SLACK = 0.01
+-- What entries may go on weighing above the mark of the memory, of what they weighed when it was reached: the rest is
+-- ceded to those who write what cannot be made again.
+local KEPT = 0.75
+-- Steps of the collector for every set above the mark of the memory.
+local COLLECT_STEPS = 16
 -- What an entry weighs at the least is about 150 bytes: a mark each, with room to spare.
 local BYTES_OF_A_MARK = 128
 
 local bytes, share = 0, 0
+-- What all entries may weigh since memory reached the mark of the cache; nil below it.
+local ceiling
 
 ---Take the settings.
 ---@param settings {cache_budget: integer?, cache_share: integer?} bytes, and percent of them
 function budget.configure(settings)
     bytes = settings.cache_budget or math.floor(box.cfg.memtx_memory * DEFAULT_PERCENT / 100)
     share = math.floor(bytes * (settings.cache_share or DEFAULT_SHARE) / 100)
+    ceiling = nil
     sieve.configure(bytes / BYTES_OF_A_MARK)
 end
 
@@ -62,11 +70,16 @@ local function free(tenant, wanted, limit, now, ruthless)
     return freed
 end
 
+-- What all entries may weigh now.
+local function room()
+    return ceiling ~= nil and math.min(bytes, ceiling) or bytes
+end
+
 ---Whether so many bytes find room without anything giving way, and without the step.
 ---@param wanted integer bytes
 ---@return boolean
 function budget.has_room(wanted)
-    return pool.sum() + wanted <= bytes * HIGH
+    return pool.sum() + wanted <= room() * HIGH
 end
 
 ---Make room for what a tenant is about to store.
@@ -74,34 +87,37 @@ end
 ---@param weight fun(): integer how much more will be stored than is replaced: asked again after entries went
 ---@param now number unix seconds
 function budget.make_room(tenant, weight, now)
-    local sum = pool.sum() + weight()
+    local sum, limit = pool.sum() + weight(), room()
     if sum > bytes * HIGH then
         daemon.wake('cache.evict')
     end
-    if sum <= bytes then
+    if sum <= limit then
         return
     end
-    free(tenant, sum - bytes, LOOKED_AT, now, false)
-    local most = bytes * (1 + SLACK)
+    free(tenant, sum - limit, LOOKED_AT, now, false)
+    local most = limit * (1 + SLACK)
     repeat
         sum = pool.sum() + weight()
     until sum <= most or free(tenant, sum - most, math.huge, now, true) == 0
 end
 
----Let what will be stored pass the marks of the memory. Above them it takes the place of as much as it is.
----@param tenant string
+---Let what will be stored pass the marks of the memory. Above that of the cache, entries may weigh together three
+---quarters of what they weighed when it was reached: a set takes the place of others. Raises MEMORY_FULL when that is less
+---than it wants, in the words of that mark, or when memory is so full that nobody may write.
 ---@param wanted integer bytes
----@param now number unix seconds
-function budget.admit(tenant, wanted, now)
+function budget.admit(wanted)
     if pcall(memory.admit, 'cache_entry', 'cache', wanted) then
+        ceiling = nil
         return
     end
-    local freed = free(tenant, wanted, LOOKED_AT, now, false)
-    if freed < wanted then
-        freed = freed + free(tenant, wanted - freed, math.huge, now, true)
+    ceiling = ceiling or math.floor(pool.sum() * KEPT)
+    memory.admit('cache_entry', ceiling < wanted and 'cache' or 'cache_exchange', wanted)
+    -- What gives way is free for others only once it is collected, and there is little left to wait with.
+    for _ = 1, COLLECT_STEPS do
+        if collectgarbage('step', 0) then
+            break
+        end
     end
-    -- With nothing to exchange it is refused in the words of the mark; what is exchanged stops where all others do.
-    memory.admit('cache_entry', freed < wanted and 'cache' or 'cache_exchange', wanted)
 end
 
 -- Evict down to the low mark, at most `limit` entries looked at in one transaction.

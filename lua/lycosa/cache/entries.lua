@@ -106,7 +106,7 @@ local function store(tenant, items)
         item.tags = distinct(item.tags)
         bytes = bytes + pool.weight_of(tenant, item)
     end
-    budget.admit(tenant, bytes, now)
+    budget.admit(bytes)
     if not budget.has_room(bytes) then
         budget.make_room(tenant, function()
             return growth(tenant, items)
