@@ -1272,7 +1272,7 @@ class Procedures:
         tags: Sequence[str] | None = None,
         timeout: float | None = None,
     ) -> CacheTimes:
-        """Store a value under a key for a time, in place of what was there. Entries that were not read of late go when the budget is spent; refused with MEMORY_FULL only while memory is over 80 % full and none is left to go.
+        """Store a value under a key for a time, in place of what was there. Entries that were not read of late go when the budget is spent; refused with MEMORY_FULL only while memory is over 80 % full and all that may go would not do.
 
         tenant: whose entry
         key: any text of 1 to 512 bytes; what stands before its first colon is its namespace
