@@ -48,7 +48,7 @@ describe('bytes of spaces', function()
     end)
 
     it('of indexes are what the arena holds besides rows', function()
-        for batch = 1, 20 do
+        for batch = 1, support.rounds(20) do
             local rows = {}
             for i = 1, 200 do
                 rows[i] = {id = ('c-%d-%d'):format(batch, i), name = 'Acme ' .. i, segment = 's' .. i % 7}
@@ -69,7 +69,7 @@ describe('bytes of spaces', function()
         assert.is_true(counted > 1000000 and counted <= held, ('%d of %d'):format(counted, held))
         -- What is held besides: blocks of dropped and truncated indexes, kept for the next ones.
         local grown = held
-        for i = 1, 4000 do
+        for i = 1, support.rounds(4000) do
             lycosa.customer.upsert{tenant = 'other', rows = {{id = 'd-' .. i, name = 'Acme ' .. i}}}
         end
         slab = box.slab.info()
