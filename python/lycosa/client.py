@@ -17,6 +17,7 @@ import structlog
 from asynctnt.exceptions import TarantoolDatabaseError, TarantoolError, TarantoolNotConnectedError
 
 from lycosa.compatibility import differences
+from lycosa.deadlines import Deadlines
 from lycosa.errors import Conflict, Denied, Internal, Invalid, LycosaError, TimedOut, Unavailable
 from lycosa.settings import Settings
 
@@ -62,6 +63,7 @@ class Client:
         self._contract = contract
         self._error_classes = error_classes or {}
         self._timeout = settings.call_timeout
+        self._deadlines = Deadlines(settings.call_timeout)
         self._connection: asynctnt.Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
@@ -225,7 +227,13 @@ class Client:
         deadline = time.time() + self._skew + (self._timeout if timeout is None else timeout)
         try:
             if timeout is None:
-                response = await connection.call(name, [args, deadline, packed])
+                # Without a timer of asynctnt's own.
+                future = connection.call(name, [args, deadline, packed], timeout=0)
+                self._deadlines.begin(future)
+                try:
+                    response = await future
+                finally:
+                    self._deadlines.end(future)
             else:
                 response = await connection.call(name, [args, deadline, packed], timeout=timeout)
         except _LOST as problem:
