@@ -7,13 +7,16 @@ Coalescer for each. Callers do not notice: each has its own deadline, its own er
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any
+from typing import Any, Final
 
 from lycosa.errors import Internal, Invalid, LycosaError, TimedOut
 
 __all__ = ["Coalescer"]
 
 Call = Callable[..., Awaitable[Any]]
+# Keys of one call. While the client takes the first answer of a tick apart, the server works on the next; with all keys in
+# one call each would wait for the other.
+_MOST: Final = 32
 # Arguments that all callers of a batch share; None is an absent one.
 Shared = tuple[Hashable, ...]
 
@@ -40,14 +43,16 @@ class Coalescer:
     def __init__(
         self, call: Call, *, one: str, many: str, shared: tuple[str, ...], key: str, keys: str, limit: int
     ) -> None:
-        """`one` and `many` are procedures, the rest names of their arguments; `limit` is the most keys of one call."""
+        """`one` and `many` are procedures, the rest names of their arguments; `limit` is the most keys that
+        `many` takes.
+        """
         self._call = call
         self._one = one
         self._many = many
         self._shared = shared
         self._key = key
         self._keys = keys
-        self._limit = limit
+        self._limit = min(limit, _MOST)
         self._open: dict[tuple[Shared, bool], _Batch] = {}
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
