@@ -7,16 +7,13 @@ Coalescer for each. Callers do not notice: each has its own deadline, its own er
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Final
+from typing import Any
 
 from lycosa.errors import Internal, Invalid, LycosaError, TimedOut
 
 __all__ = ["Coalescer"]
 
 Call = Callable[..., Awaitable[Any]]
-# Keys of one call. While the client takes the first answer of a tick apart, the server works on the next; with all keys in
-# one call each would wait for the other.
-_MOST: Final = 32
 # Arguments that all callers of a batch share; None is an absent one.
 Shared = tuple[Hashable, ...]
 
@@ -43,16 +40,14 @@ class Coalescer:
     def __init__(
         self, call: Call, *, one: str, many: str, shared: tuple[str, ...], key: str, keys: str, limit: int
     ) -> None:
-        """`one` and `many` are procedures, the rest names of their arguments; `limit` is the most keys that
-        `many` takes.
-        """
+        """`one` and `many` are procedures, the rest names of their arguments; `limit` is the most keys of one call."""
         self._call = call
         self._one = one
         self._many = many
         self._shared = shared
         self._key = key
         self._keys = keys
-        self._limit = min(limit, _MOST)
+        self._limit = limit
         self._open: dict[tuple[Shared, bool], _Batch] = {}
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()

@@ -1164,7 +1164,7 @@ class Procedures:
                 ),
                 key="key",
                 keys="keys",
-                limit=100,
+                limit=32,
             )
             if coalesce
             else None

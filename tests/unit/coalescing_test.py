@@ -92,7 +92,7 @@ async def test_tenants_and_flags_are_never_mixed(store: Store, coalescer: Coales
 async def test_a_call_holds_at_most_the_limit_of_keys(store: Store, coalescer: Coalescer) -> None:
     answers = await asyncio.gather(*(ask(coalescer, f"k{number}") for number in range(250)))
     assert answers == [f"K{number}" for number in range(250)]
-    assert [len(args["keys"]) for _, args, _ in store.calls] == [32] * 7 + [26]
+    assert [len(args["keys"]) for _, args, _ in store.calls] == [100, 100, 50]
 
 
 async def test_the_next_tick_is_another_call(store: Store, coalescer: Coalescer) -> None:

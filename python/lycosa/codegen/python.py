@@ -191,6 +191,11 @@ def _argument_record(record: Type) -> str:
     return "\n".join(lines)
 
 
+# Keys of one coalesced call. While the client takes the first answer of a tick apart, the server works on the
+# next; with all keys in one call each would wait for the other.
+_MOST_COALESCED = 32
+
+
 class _Coalescing(NamedTuple):
     """How a procedure is asked for many keys at once: by which other, and which of its arguments becomes a list."""
 
@@ -226,7 +231,7 @@ def _coalescing(procedure: Type, procedures: dict[str, Type]) -> _Coalescing | N
     )
     if not fits:
         raise ValueError(f"{name} cannot be coalesced into {coalesce}, which is not the same for a list")
-    return _Coalescing(coalesce, shared, key[0], keys[0], int(others[keys[0]]["max"]))
+    return _Coalescing(coalesce, shared, key[0], keys[0], min(_MOST_COALESCED, int(others[keys[0]]["max"])))
 
 
 def _attribute(name: str) -> str:
