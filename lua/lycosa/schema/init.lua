@@ -20,6 +20,7 @@ schema.MIGRATIONS = {
     '0004_document',
     '0005_quota',
     '0006_cache',
+    '0007_lookup',
 }
 
 local function load_migration(module)
