@@ -6,6 +6,7 @@ import os
 import secrets
 import shutil
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -109,6 +110,26 @@ class Store:
         """Thaw the process."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
+
+    def console(self, line: str) -> str:
+        """Say one line to the admin console; its answer in YAML, or what there was of it when the process died."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.data / "console.sock"))
+            connection.recv(128)
+            connection.sendall(line.encode() + b"\n")
+            received = b""
+            while b"\n...\n" not in received:
+                part = connection.recv(65536)
+                if not part:
+                    break
+                received += part
+        return received.decode()
+
+    def wait_killed(self) -> None:
+        """Wait until the process has died by itself of kill -9."""
+        assert self._process is not None
+        assert self._process.wait(10) == -signal.SIGKILL
 
     def stop(self) -> None:
         """SIGTERM, then wait."""

@@ -26,6 +26,14 @@ local CACHE_PERCENT, MOST_CACHE_PERCENT = 25, 75
 -- Far above the default 768: parked waiters of one connection must not stop all others.
 local NET_MSG_MAX = 20000
 
+-- Rows live in slabs of one size each, and a size that was used once keeps a slab for ever. The finer the steps between the
+-- sizes, the less a row wastes and the more slabs stand empty: with the engine's own steps of 5 % a store of 64 MiB was full
+-- of empty ones at 4 % of its memory in rows, with steps of 50 % at 56 %. The larger the memory, the finer the steps.
+local SIZE_STEPS = {
+    {below = 128 * MEBIBYTE, factor = 1.5}, {below = 256 * MEBIBYTE, factor = 1.2}, {below = 1024 * MEBIBYTE, factor = 1.1},
+}
+local FINEST_STEP = 1.05
+
 -- A snapshot is written when the log since the last one has grown to this share of the memory: replaying it then takes
 -- about as long as loading a full snapshot (3 MB/s of log against 100 MB/s of memory). Not below 8 MiB, or a small store
 -- that is written fast would do nothing but write snapshots.
@@ -57,6 +65,15 @@ local function cache_budget(environment, memory)
     end
     local most = math.max(LEAST_CACHE_MB, math.floor(memory / MEBIBYTE * MOST_CACHE_PERCENT / 100))
     return whole(environment, 'LYCOSA_CACHE_BUDGET_MB', LEAST_CACHE_MB, most) * MEBIBYTE
+end
+
+local function size_step(memory)
+    for _, step in ipairs(SIZE_STEPS) do
+        if memory < step.below then
+            return step.factor
+        end
+    end
+    return FINEST_STEP
 end
 
 -- Names between commas.
@@ -140,6 +157,7 @@ function settings.read(given)
             work_dir = data,
             memtx_memory = memory,
             memtx_max_tuple_size = 2 * MEBIBYTE,
+            slab_alloc_factor = size_step(memory),
             vinyl_memory = VINYL_MEMORY,
             vinyl_cache = VINYL_CACHE,
             wal_mode = wal_mode,

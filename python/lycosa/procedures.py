@@ -139,6 +139,12 @@ class RequestNotFound(NotFound):
     code = "REQUEST_NOT_FOUND"
 
 
+class RequestOnDisk(Invalid):
+    """requests on disk are waited for, and a transaction must not wait; end yours and ask again"""
+
+    code = "REQUEST_ON_DISK"
+
+
 class SchemaChanged(Conflict):
     """migration {id} was applied with another checksum; a migration that has run must not be edited"""
 
@@ -183,6 +189,7 @@ ERRORS: dict[str, type[LycosaError]] = {
     "READ_ONLY": ReadOnly,
     "REQUEST_EXISTS": RequestExists,
     "REQUEST_NOT_FOUND": RequestNotFound,
+    "REQUEST_ON_DISK": RequestOnDisk,
     "SCHEMA_CHANGED": SchemaChanged,
     "SCHEMA_NEWER": SchemaNewer,
     "SEGMENT_NOT_FOUND": SegmentNotFound,
@@ -2141,7 +2148,7 @@ class Procedures:
     async def quota_reservation(
         self, *, tenant: str, id: str, timeout: float | None = None
     ) -> QuotaReservation:
-        """One reservation: its state, its lease and its claims. Closed ones are kept for a day.
+        """One reservation: its state, its lease and its claims. Closed ones are kept for a day, unknown ones while a limit counts them and 90 days at least.
 
         tenant: whose limits
         id: as given to quota.reserve
@@ -2309,7 +2316,7 @@ class Procedures:
         duration_ms: milliseconds from question to answer
         error: why it failed
         sources: what the answer rests on, in order
-        Raises MemoryFull, RequestExists.
+        Raises MemoryFull, RequestExists, RequestOnDisk.
         """
         args: dict[str, Any] = {
             "tenant": tenant,
@@ -2346,7 +2353,7 @@ class Procedures:
 
         tenant: whose request it is
         id: as given to request.append
-        Raises RequestNotFound.
+        Raises RequestNotFound, RequestOnDisk.
         """
         args: dict[str, Any] = {"tenant": tenant, "id": id}
         answer = await self._call("lycosa.request.get", args, timeout)
@@ -2375,7 +2382,7 @@ class Procedures:
         order: desc shows the newest first
         cursor: next or previous of another page of the same query
         limit: rows in a page
-        Raises InvalidArgument, InvalidCursor.
+        Raises InvalidArgument, InvalidCursor, RequestOnDisk.
         """
         args: dict[str, Any] = {"tenant": tenant}
         if by is not None:

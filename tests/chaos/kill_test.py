@@ -249,7 +249,12 @@ class Forgetful(Store):
 @pytest.fixture
 def forgetful(own_server: Store) -> Iterator[Store]:
     """Beside own_server only for its short path."""
-    store = Forgetful(Path(f"{own_server.data}-forgetful"))
+    data = Path(f"{own_server.data}-forgetful")
+    # Spaces on disk cannot be made without a log.
+    made = Store(data)
+    made.start()
+    made.stop()
+    store = Forgetful(data)
     store.start()
     yield store
     store.stop()

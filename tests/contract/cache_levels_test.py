@@ -293,3 +293,28 @@ async def test_ended_keys_do_not_heap_up_in_redis(second: RedisCache, identity: 
 def _text(name: object) -> str:
     assert isinstance(name, bytes)
     return name.decode()
+
+
+@pytest.mark.parametrize("by", [{"tag": "t"}, {"prefix": "k:"}])
+async def test_what_is_stored_during_an_invalidation_is_found_by_the_next(
+    cache: Cache, identity: Identity, by: dict[str, str]
+) -> None:
+    """Whatever falls between the steps of one: nothing is left that neither tag nor prefix finds."""
+    keys = [f"k:{number}" for number in range(8)]
+
+    async def store(key: str) -> None:
+        for _ in range(int(key[2:])):
+            await cache.get(identity, "other")
+        await cache.set(identity, key, b"2", ttl=60, tags=["t"])
+
+    async def take(key: str) -> None:
+        await cache.get(identity, "other")
+        await cache.take(identity, key)
+
+    for _ in range(10):
+        for key in keys:
+            await cache.set(identity, key, b"1", ttl=60, tags=["t"])
+        invalidating = cache.invalidate(identity, tag=by.get("tag"), prefix=by.get("prefix"))
+        await asyncio.gather(invalidating, *map(store, keys), *map(take, keys))
+        await cache.invalidate(identity, tag=by.get("tag"), prefix=by.get("prefix"))
+        assert await cache.get_many(identity, keys) == [None] * len(keys)

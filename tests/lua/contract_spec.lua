@@ -153,6 +153,26 @@ describe('transactions', function()
         assert.are.equal(1, box.space.cache_entry:len())
     end)
 
+    it('wait only before they begin, and not at all within a transaction of the console', function()
+        local seen = {}
+        local run = load{
+            mode = 'write',
+            prepare = function(args)
+                table.insert(seen, {args.tenant, box.is_in_txn()})
+                fiber.yield()
+                return 'found'
+            end,
+            run = function(_, prepared)
+                table.insert(seen, {prepared, box.is_in_txn()})
+            end,
+        }
+        run{tenant = 'acme'}
+        box.begin()
+        run{tenant = 'acme'}
+        box.commit()
+        assert.are.same({{'acme', false}, {'found', true}, {nil, true}}, seen)
+    end)
+
     it('are refused when a write yields', function()
         local run = load{mode = 'write', run = function()
             insert()

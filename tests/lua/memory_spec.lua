@@ -141,7 +141,7 @@ describe('memory', function()
         assert.is_true(count < 2000)
         memory.used_percent()
         local details = support.raises('MEMORY_FULL', append, 'r-2', ('x'):rep(262144))
-        assert.is_true(details.retry_after > 0)
+        assert.are.same({'request', true}, {details.space, details.retry_after > 0})
         assert.are.equal(0, box.space.request:len())
         assert.are.equal(0, box.space.request_total:len())
     end)
@@ -156,6 +156,12 @@ describe('memory', function()
                 lycosa.customer.upsert{tenant = 'acme', rows = {{id = id, name = 'Acme'}}}
             end},
             {'request', 97, append},
+            {'quota_limit', 97, function(name)
+                lycosa.quota.define{tenant = 'acme', quota = name, kind = 'slots', amount = 5}
+            end},
+            {'quota_reservation', 97, function(id)
+                lycosa.quota.reserve{tenant = 'acme', id = id, lease = 60, claims = {{quota = 'first', amount = 1}}}
+            end},
         }
         -- As if so much had been admitted a moment ago.
         local function fill_to(percent)
@@ -172,7 +178,9 @@ describe('memory', function()
             assert.are.same({space, limit}, {details.space, details.limit})
             assert.is_true(details.retry_after > 0)
         end
-        assert.are.same({1, 1, 1}, {box.space.customer:len(), box.space.document:len(), box.space.request:len()})
+        for _, space in ipairs({'customer', 'document', 'request', 'quota_limit', 'quota_reservation'}) do
+            assert.are.equal(1, box.space[space]:len())
+        end
     end)
 
     it('steps the collector again before its rest is over when garbage piles up', function()

@@ -1,15 +1,10 @@
 local clock = require('lycosa.core.clock')
+local history = require('tests.lua.history')
 local support = require('tests.lua.support')
 
 local DAY = 86400
 
-local function ask(changes)
-    local args = {tenant = 'acme', id = 'r-1', kind = 'analysis', status = 'done', question = 'What is new?'}
-    for name, value in pairs(changes or {}) do
-        args[name] = value
-    end
-    return args
-end
+local ask = history.ask
 
 local function counts()
     return {
@@ -133,79 +128,12 @@ describe('request.append', function()
     end)
 end)
 
--- 60 requests of two tenants, three customers and every status; some share their moment.
-local function fill()
-    local all = {}
-    math.randomseed(7)
-    for i = 1, 60 do
-        local args = ask{
-            id = ('r-%03d'):format(math.random(0, 9) * 100 + i), customer_id = 'c-' .. math.random(3),
-            status = ({'done', 'degraded', 'failed', 'cancelled'})[math.random(4)],
-            tenant = i % 6 == 0 and 'other' or 'acme',
-        }
-        lycosa.request.append(args)
-        args.created_at = clock.now()
-        if math.random(3) > 1 then
-            clock.advance(1 + math.random(3))
-        end
-        table.insert(all, args)
-    end
-    return all
-end
-
-local function expected(all, wanted, order)
-    local ids = {}
-    local chosen = {}
-    for _, args in ipairs(all) do
-        if args.tenant == 'acme' and wanted(args) then
-            table.insert(chosen, args)
-        end
-    end
-    table.sort(chosen, function(left, right)
-        if order == 'desc' then
-            left, right = right, left
-        end
-        return left.created_at < right.created_at
-            or (left.created_at == right.created_at and left.id < right.id)
-    end)
-    for i, args in ipairs(chosen) do
-        ids[i] = args.id
-    end
-    return ids
-end
-
--- Walk all pages forwards, then back from the last to the first.
-local function walk(query)
-    local forwards, backwards = {}, {}
-    local pages, page = 0
-    query.cursor = nil
-    repeat
-        page = lycosa.request.list(query)
-        for _, row in ipairs(page.rows) do
-            table.insert(forwards, row[1])
-        end
-        query.cursor = page.next ~= nil and page.next or nil
-        pages = pages + 1
-    until page.next == nil or pages > 100
-    while true do
-        for i = #page.rows, 1, -1 do
-            table.insert(backwards, 1, page.rows[i][1])
-        end
-        if page.previous == nil then
-            break
-        end
-        query.cursor = page.previous
-        page = lycosa.request.list(query)
-    end
-    return forwards, backwards, pages
-end
-
 describe('request.list', function()
     local all
 
     before_each(function()
         support.reset()
-        all = fill()
+        all = history.fill()
     end)
 
     it('pages in both directions as brute force does, by time, customer and status', function()
@@ -224,9 +152,9 @@ describe('request.list', function()
         for _, order in ipairs({'asc', 'desc'}) do
             for _, limit in ipairs({3, 1000}) do
                 for _, query in ipairs(queries) do
-                    local ids = expected(all, query.wanted, order)
+                    local ids = history.expected(all, query.wanted, order)
                     assert.is_true(#ids > 3)
-                    local forwards, backwards, pages = walk{
+                    local forwards, backwards, pages = history.walk{
                         tenant = 'acme', by = query.by, value = query.value, from = query.from,
                         ['until'] = query['until'], order = order, limit = limit,
                     }

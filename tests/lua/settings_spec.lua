@@ -34,8 +34,8 @@ describe('settings', function()
         assert.are.same({0, 0, false}, {found.retention_days, found.request_cold_days, found.testing})
         assert.are.equal(fio.pathjoin(directory, 'console.sock'), found.console)
         assert.are.same({
-            work_dir = directory, memtx_memory = 268435456, memtx_max_tuple_size = 2097152, vinyl_memory = 67108864,
-            vinyl_cache = 16777216, wal_mode = 'write', checkpoint_wal_threshold = 8388608, net_msg_max = 20000,
+            work_dir = directory, memtx_memory = 268435456, memtx_max_tuple_size = 2097152, slab_alloc_factor = 1.1,
+            vinyl_memory = 67108864, vinyl_cache = 16777216, wal_mode = 'write', checkpoint_wal_threshold = 8388608, net_msg_max = 20000,
             readahead = 262144, feedback_enabled = false, log_level = 5,
         }, found.box)
     end)
@@ -51,6 +51,15 @@ describe('settings', function()
         })
         assert.are.same({67108864, 'fsync'}, {found.box.memtx_memory, found.box.wal_mode})
         assert.are.equal('127.0.0.1:4000', read{TARANTOOL_PORT = '4000'}.listen)
+    end)
+
+    it('step the sizes of rows more finely in a larger memory', function()
+        local steps = {
+            ['32'] = 1.5, ['127'] = 1.5, ['128'] = 1.2, ['255'] = 1.2, ['256'] = 1.1, ['1023'] = 1.1, ['1024'] = 1.05,
+        }
+        for megabytes, expected in pairs(steps) do
+            assert.are.equal(expected, read{LYCOSA_MEMORY_MB = megabytes}.box.slab_alloc_factor)
+        end
     end)
 
     it('let the log grow to a thirty-second of the memory before a snapshot, never below 8 MiB', function()

@@ -113,32 +113,15 @@ def test_a_migration_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 async def test_functions_and_grants_are_reconciled(own_server: Store) -> None:
     """A function that is no longer declared disappears at the next start."""
-    console = own_server.data / "console.sock"
     script = (
         "box.schema.func.create('lycosa.gone.away', {setuid = true}) "
-        "box.schema.role.grant('lycosa_admin', 'execute', 'function', 'lycosa.customer.get')\n"
+        "box.schema.role.grant('lycosa_admin', 'execute', 'function', 'lycosa.customer.get')"
     )
-    _console(console, script)
+    own_server.console(script)
     own_server.stop()
     own_server.start()
-    answer = _console(
-        console,
+    answer = own_server.console(
         "return box.schema.func.exists('lycosa.gone.away'), box.schema.func.exists('lycosa.customer.get'), "
-        "box.space._priv:count({box.space._user.index.name:get('lycosa_admin').id, 'function'})\n",
+        "box.space._priv:count({box.space._user.index.name:get('lycosa_admin').id, 'function'})",
     )
     assert re.findall(r"^- (\w+)$", answer, re.M) == ["false", "true", "0"]
-
-
-def _console(path: Path, line: str) -> str:
-    """Say one line to the admin console and give back its YAML answer."""
-    import socket
-
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(5)
-        connection.connect(str(path))
-        received = connection.recv(128)
-        connection.sendall(line.encode())
-        received = b""
-        while b"\n...\n" not in received:
-            received += connection.recv(65536)
-    return received.decode()

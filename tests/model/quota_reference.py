@@ -27,7 +27,7 @@ class Held:
     lapses_at: float
     # Written down as lapsed: it stays so when the clock goes back.
     moved: bool = False
-    # Limits that were reset when it was unknown to them.
+    # Limits that were reset when it was unknown to them, or whose window it was unknown in is over.
     gone: set[str] = field(default_factory=set)
     closed: tuple[str, dict[str, int]] | None = None
     closed_at: float = 0.0
@@ -38,13 +38,17 @@ class Held:
 
     @property
     def forgotten_at(self) -> float:
-        """When the step may delete it."""
+        """When the step may delete it. No run is so long that it would forget what is unknown."""
         if self.closed is not None:
             return self.closed_at + KEPT
         return math.inf if self.is_counted else self.lapses_at + KEPT
 
     def is_open(self, now: float) -> bool:
         return self.closed is None and not self.moved and self.lapses_at > now
+
+    def is_due(self, now: float) -> bool:
+        """Whether the step has something to write down or to forget."""
+        return (self.closed is None and not self.moved and self.lapses_at <= now) or self.forgotten_at <= now
 
     def state(self, now: float) -> str:
         if self.closed is not None:

@@ -116,7 +116,8 @@ return {
             .. 'pending (somebody else does) or denied. Never waits.',
         args = {TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST},
         returns = DECISION,
-        errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'REQUEST_EXISTS', 'MEMORY_FULL'}, run = lookup.begin,
+        errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'REQUEST_EXISTS', 'MEMORY_FULL'},
+        prepare = lookup.prepare, run = lookup.begin,
     },
     {
         name = 'lookup.await', access = 'app', mode = 'wait',
@@ -150,7 +151,8 @@ return {
             {'cached', T.boolean, doc = 'false when memory is full'}, {'kept', COUNT, doc = 'documents'},
             {'problem', T.nullable(REASON), doc = 'why a document was not kept'},
         }),
-        errors = {'LEASE_LOST', 'INVALID_ARGUMENT', 'REQUEST_EXISTS', 'MEMORY_FULL'}, run = lookup.finish,
+        errors = {'LEASE_LOST', 'INVALID_ARGUMENT', 'REQUEST_EXISTS', 'MEMORY_FULL'},
+        prepare = lookup.prepare, run = lookup.finish,
     },
     {
         name = 'lookup.fail', access = 'app', mode = 'write',

@@ -226,7 +226,8 @@ return {
     },
     {
         name = 'quota.reservation', access = 'read', mode = 'read',
-        doc = 'One reservation: its state, its lease and its claims. Closed ones are kept for a day.',
+        doc = 'One reservation: its state, its lease and its claims. Closed ones are kept for a day, unknown '
+            .. 'ones while a limit counts them and 90 days at least.',
         args = {TENANT, RESERVATION_ID},
         returns = QUOTA_RESERVATION, errors = {'QUOTA_RESERVATION_NOT_FOUND'}, run = quota.reservation,
     },

@@ -68,7 +68,8 @@ return {
             {'error', ERROR, optional = true, doc = 'why it failed'},
             {'sources', T.list(SOURCE_INPUT, {max = 64}), default = {}, doc = 'what the answer rests on, in order'},
         },
-        returns = REQUEST, errors = {'REQUEST_EXISTS', 'MEMORY_FULL'}, run = request.append,
+        returns = REQUEST, errors = {'REQUEST_EXISTS', 'MEMORY_FULL', 'REQUEST_ON_DISK'},
+        prepare = request.look_up, run = request.append,
     },
     {
         name = 'request.get', access = 'read', mode = 'read',
@@ -80,7 +81,7 @@ return {
         returns = T.record('RequestWithSources', {
             {'request', REQUEST}, {'sources', T.list(REQUEST_SOURCE, {max = 64})},
         }),
-        errors = {'REQUEST_NOT_FOUND'}, run = request.get,
+        errors = {'REQUEST_NOT_FOUND', 'REQUEST_ON_DISK'}, run = request.get,
     },
     {
         name = 'request.list', access = 'read', mode = 'read',
@@ -102,7 +103,7 @@ return {
             {'rows', T.list(REQUEST_SUMMARY, {max = 1000})},
             {'next', T.nullable(cursor.TYPE)}, {'previous', T.nullable(cursor.TYPE)},
         }),
-        errors = {'INVALID_ARGUMENT', 'INVALID_CURSOR'}, run = request.list,
+        errors = {'INVALID_ARGUMENT', 'INVALID_CURSOR', 'REQUEST_ON_DISK'}, run = request.list,
     },
     {
         name = 'request.totals', access = 'read', mode = 'read',

@@ -62,6 +62,13 @@ local function free(tenant, wanted, limit, now, ruthless)
     return freed
 end
 
+---Whether so many bytes find room without anything giving way, and without the step.
+---@param wanted integer bytes
+---@return boolean
+function budget.has_room(wanted)
+    return pool.sum() + wanted <= bytes * HIGH
+end
+
 ---Make room for what a tenant is about to store.
 ---@param tenant string
 ---@param weight fun(): integer how much more will be stored than is replaced: asked again after entries went

@@ -107,9 +107,11 @@ local function store(tenant, items)
         bytes = bytes + pool.weight_of(tenant, item)
     end
     budget.admit(tenant, bytes, now)
-    budget.make_room(tenant, function()
-        return growth(tenant, items)
-    end, now)
+    if not budget.has_room(bytes) then
+        budget.make_room(tenant, function()
+            return growth(tenant, items)
+        end, now)
+    end
     local times = {}
     for i, item in ipairs(items) do
         times[i] = put(tenant, item, now)

@@ -125,6 +125,9 @@ end
 ---@param entries integer
 ---@param bytes integer
 function pool.add(of, tenant, entries, bytes)
+    if entries == 0 and bytes == 0 then
+        return
+    end
     local totals = of.totals()
     if totals:update({tenant}, {{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}}) == nil then
         totals:insert{tenant, bucket.of(tenant), entries, bytes}

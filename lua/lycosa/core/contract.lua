@@ -9,6 +9,7 @@ local log = require('log')
 local msgpack = require('msgpack')
 local clock = require('lycosa.core.clock')
 local errors = require('lycosa.core.errors')
+local memory = require('lycosa.core.memory')
 local metrics = require('lycosa.core.metrics')
 local types = require('lycosa.core.types')
 
@@ -25,7 +26,9 @@ local ACCESS = {read = true, app = true, worker = true, admin = true}
 ---@field args lycosa.Field[]
 ---@field returns lycosa.Type
 ---@field errors string[]
----@field run fun(args: table): any
+---@field run fun(args: table, prepared: any): any
+---@field prepare nil|fun(args: table): any what a write has to wait for, such as the disk, before its transaction begins;
+---its answer goes to `run`. Left out where the caller's own transaction is joined
 ---@field packs string? field of the answer, a list of tuples, that a caller may ask for as one string of MessagePack
 ---@field coalesce string? the procedure that answers many such calls at once: `keys` for `key`, answers in their order
 ---@field idempotent boolean? a repeated call with the same arguments does no harm; reads always are
@@ -53,7 +56,8 @@ local function translate(name, raised)
         if raised.code == box.error.READONLY then
             return errors.text('READ_ONLY', {})
         elseif raised.type == 'OutOfMemory' or raised.code == box.error.MEMORY_ISSUE then
-            return errors.text('MEMORY_FULL', {used = 100, space = name, limit = 100, retry_after = 5})
+            local space = memory.writing(name:match('^%l+'))
+            return errors.text('MEMORY_FULL', {used = 100, space = space, limit = 100, retry_after = 5})
         elseif raised.code == box.error.WAL_IO or raised.code == (box.error.CASCADE_ROLLBACK or -1) then
             -- From 2.10 on, transactions that waited behind a failed write carry a code of their own.
             return errors.text('COMMIT_FAILED', {problem = tostring(raised), retry_after = 1})
@@ -92,10 +96,11 @@ local function binder(declaration)
 end
 
 -- `run` as one transaction: an error leaves it open, and the wrapper rolls it back.
-local function in_transaction(run)
+local function in_transaction(run, prepare)
     return function(bound)
+        local prepared = prepare and prepare(bound)
         box.begin()
-        local answer = run(bound)
+        local answer = run(bound, prepared)
         box.commit()
         return answer
     end
@@ -120,7 +125,7 @@ end
 local function procedure(declaration)
     local name, run = declaration.name, declaration.run
     local writes = declaration.mode == 'write'
-    local alone, nested = writes and in_transaction(run) or run, in_savepoint(run)
+    local alone, nested = writes and in_transaction(run, declaration.prepare) or run, in_savepoint(run)
     local bind, packs = binder(declaration), declaration.packs
     local figures = metrics.procedure(name)
     local monotonic, wall, is_in_txn = clock.monotonic, clock.wall, box.is_in_txn

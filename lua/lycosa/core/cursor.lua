@@ -100,6 +100,8 @@ end
 ---@field fields integer[] numbers of the tuple fields that make up the rest of the key, to its very end
 ---@field kinds string[] 'string' or 'number' for each of `fields`
 ---@field inside fun(tuple: box.tuple, scan: lycosa.Scan): boolean whether a row belongs to the range
+---@field read nil|fun(scan: lycosa.Scan, start: any[], iterator: integer, limit: integer): box.tuple[] what selects the rows
+---where they are in more places than the index
 ---@field rising boolean? set for a multikey index: `inside` then only says that the row carries the item
 ---@field fingerprint string
 ---@field descending boolean
@@ -199,7 +201,8 @@ function cursor.page(scan, text, limit)
     local back = GOES_BACK[place] or false
     local upwards = scan.descending == back
     local start, iterator = start_of(scan, place, key, upwards)
-    local rows = scan.index:select(start, {iterator = iterator, limit = limit + 1})
+    local rows = scan.read and scan.read(scan, start, iterator, limit + 1)
+        or scan.index:select(start, {iterator = iterator, limit = limit + 1})
     local found = scan.rising and count_rising(scan, rows, place, key, upwards) or count_inside(scan, rows)
     for i = #rows, math.min(found, limit) + 1, -1 do
         rows[i] = nil

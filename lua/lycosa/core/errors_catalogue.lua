@@ -45,6 +45,10 @@ return {
     -- request
     REQUEST_NOT_FOUND = {kind = 'not_found', message = 'request {id} does not exist'},
     REQUEST_EXISTS = {kind = 'conflict', message = 'request {id} was appended before with other content'},
+    REQUEST_ON_DISK = {
+        kind = 'invalid',
+        message = 'requests on disk are waited for, and a transaction must not wait; end yours and ask again',
+    },
 
     -- schema
     SCHEMA_NEWER = {

@@ -47,7 +47,7 @@ local function usable(args, entry, now)
 end
 
 -- Whoever is served from the cache has asked, too: a row of history that points at the request which paid.
-local function record(args, entry)
+local function record(args, entry, on_disk)
     local asked = args.request
     if asked == nil then
         return
@@ -58,31 +58,38 @@ local function record(args, entry)
             sources[1] = {kind = 'history', ref = tag:sub(#PAID_BY + 1), title = '', quote = ''}
         end
     end
-    request.append{
+    request.append({
         tenant = args.tenant, id = asked.id, customer_id = asked.customer_id, kind = asked.kind, status = 'done',
         question = args.question, cost_microusd = 0, tokens_in = 0, tokens_out = 0, cached = true, duration_ms = 0,
         sources = sources,
-    }
+    }, on_disk)
 end
 
-local function serve(args, outcome, entry, more)
-    record(args, entry)
+local function serve(args, outcome, entry, on_disk, more)
+    record(args, entry, on_disk)
     more.entry = entry
     return decision(outcome, more)
 end
 
+---What is on disk under the id of the request to be recorded. Runs before the transaction, for it waits for the disk.
+---@param args {tenant: string, request: {id: string}?}
+---@return table? as request.append takes it
+function lookup.prepare(args)
+    return args.request and request.look_up{tenant = args.tenant, id = args.request.id}
+end
+
 -- The decision itself, within a transaction. `ticket` is that of the lease that a follower waited for.
-local function decide(args, ticket)
+local function decide(args, ticket, on_disk)
     local now = clock.now()
     local entry = cache.get{tenant = args.tenant, key = args.key, stale = true}
     local found = usable(args, entry, now)
     if found == 'hit' then
-        return serve(args, 'hit', entry, {})
+        return serve(args, 'hit', entry, on_disk, {})
     end
     local held = leases.current(args.tenant, args.key, ticket, now)
     if held ~= nil and held[F.STATE] == 'leased' then
         if found == 'stale' then
-            return serve(args, 'stale', entry, {reason = 'refreshing'})
+            return serve(args, 'stale', entry, on_disk, {reason = 'refreshing'})
         end
         return decision('pending', {ticket = held[F.TICKET], ends_at = held[F.ENDS]})
     elseif held ~= nil then
@@ -90,7 +97,7 @@ local function decide(args, ticket)
     end
     local lease, skipped = leases.begin(args, found == 'stale', now)
     if found == 'stale' then
-        return serve(args, 'stale', entry, {lease = lease, skipped = skipped, reason = lease and 'stale' or 'denied'})
+        return serve(args, 'stale', entry, on_disk, {lease = lease, skipped = skipped, reason = lease and 'stale' or 'denied'})
     elseif lease ~= nil then
         return decision('lease', {lease = lease, skipped = skipped, ticket = lease.ticket, ends_at = lease.ends_at})
     end
@@ -111,10 +118,11 @@ end
 
 ---Decide who answers a question: the cache, the caller as the leader of a lease, the leader whom he waits for, or nobody.
 ---@param args table see lycosa.api.lookup
+---@param on_disk table? what lookup.prepare gave
 ---@return table a LookupDecision
-function lookup.begin(args)
+function lookup.begin(args, on_disk)
     check_candidates(args.providers)
-    return decide(args, nil)
+    return decide(args, nil, on_disk)
 end
 
 ---Wait for the leader: his answer, his denial, or his lease when it ended without either.
@@ -122,9 +130,10 @@ end
 ---@return table a LookupDecision; still `pending` when the time was over
 function lookup.await(args)
     check_candidates(args.providers)
+    local on_disk = lookup.prepare(args)
     return waiting.follow(args.tenant, args.key, args.wait, function()
         box.begin()
-        local ok, decided = pcall(decide, args, args.ticket)
+        local ok, decided = pcall(decide, args, args.ticket, on_disk)
         if not ok then
             box.rollback()
             error(decided, 0)
@@ -187,13 +196,14 @@ end
 ---Store the leader's answer, settle what it cost, keep its sources, write history, close the breaker and the lease: one
 ---transaction. Raises LEASE_LOST. An answer for which there is no memory is paid for and recorded all the same.
 ---@param args table see lycosa.api.lookup
+---@param on_disk table? what lookup.prepare gave
 ---@return {cached: boolean, kept: integer, problem: string?}
-function lookup.finish(args)
+function lookup.finish(args, on_disk)
     local row = leases.held(args, clock.now())
     settle(args, row)
     local asked = args.request
     asked.tenant, asked.question, asked.cached = args.tenant, row[F.QUESTION], false
-    request.append(asked)
+    request.append(asked, on_disk)
     local cached = keep_answer(args)
     local kept, problem = keep_documents(args)
     health.success(args.tenant, row[F.PROVIDER])

@@ -97,7 +97,7 @@ function claims.admit(tenant, wanted, held)
             metrics.count('quota.shadowed')
         end
         if not beyond or s.kind ~= fields.RATE then
-            standing.charge(s, amount, held)
+            standing.charge(s, amount, held, now)
         end
         standing.save_charge(s, held)
     end

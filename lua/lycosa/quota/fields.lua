@@ -20,7 +20,7 @@ fields.MOST = 9e15
 -- Limits that one take or reservation may claim.
 fields.MAX_CLAIMS = 16
 
--- Later than every moment: the end of a window that never ends, the due time of what waits for nobody.
+-- Later than every moment: the end of a window that never ends.
 fields.NEVER = 1e12
 
 return fields

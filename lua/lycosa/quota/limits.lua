@@ -109,6 +109,17 @@ local function is_same_calendar(row, stored)
     return true
 end
 
+-- The moment whose window goes on counting what is counted: now, but no window before that of the counters, also when
+-- the clock has gone back.
+local function counted_at(s, stored, now)
+    local at = math.max(now, s.since)
+    if s.ends == fields.NEVER then
+        return at
+    end
+    -- `since` may lie before the window: see standing.charge.
+    return math.max(at, (windows.bounds(stored[fields.WINDOW], stored[fields.OFFSETS], s.ends - 0.5)))
+end
+
 -- Carry the counters of a stored limit over into its new definition.
 local function keep_counters(row, stored, now)
     local s = standing.counters(stored, now, {row[fields.TENANT], row[fields.QUOTA]})
@@ -116,8 +127,7 @@ local function keep_counters(row, stored, now)
             or row[fields.PERIOD] ~= stored[fields.PERIOD]) then
         s.used, s.since = gcra.convert(s.taken, s.since, now)
     elseif s.kind == PERIODIC and not is_same_calendar(row, stored) then
-        -- What was counted goes on counting in the window that is now, also when the clock has gone back.
-        s.ends = select(2, windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], math.max(now, s.since)))
+        s.ends = select(2, windows.bounds(row[fields.WINDOW], row[fields.OFFSETS], counted_at(s, stored, now)))
     end
     row[fields.CREATED] = stored[fields.CREATED]
     row[fields.USED], row[fields.RESERVED], row[fields.UNKNOWN] = s.used, s.reserved, s.unknown

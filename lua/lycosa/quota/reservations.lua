@@ -34,6 +34,8 @@ local max, min = math.max, math.min
 
 -- What is closed is kept this long, so that a repeated call finds its answer.
 local KEEP_SECONDS = 86400
+-- What is unknown is kept as long as a limit counts it, and looked at again after this long.
+local KEEP_UNKNOWN_SECONDS = 90 * 86400
 
 -- When the step will run next, as far as known: a lease that ends earlier wakes it.
 local step_at = math.huge
@@ -75,6 +77,11 @@ local function limit_of(tenant, claim, now)
     return standing.counters(row, now, key)
 end
 
+-- Whether a limit still counts a claim as unknown: it does not when its window is over or it was reset.
+local function is_unknown_to(s, claim)
+    return s.kind == PERIODIC and claim[C_GENERATION] == (s.generation or s.row[fields.GENERATION])
+end
+
 -- Write down that a lease has ended.
 local function lapse(row, now)
     local tenant, lapses_at, list = row[TENANT], row[LAPSES], row[CLAIMS]
@@ -95,7 +102,7 @@ local function lapse(row, now)
     local state = state_at(row, lapses_at)
     metrics.count('quota.' .. state)
     -- Unknown waits for somebody to say what became of it; lapsed is of no more use to anybody.
-    local due = state == 'unknown' and fields.NEVER or lapses_at + KEEP_SECONDS
+    local due = lapses_at + (state == 'unknown' and KEEP_UNKNOWN_SECONDS or KEEP_SECONDS)
     return box.space.quota_reservation:update({tenant, row[ID]}, {
         {'=', STATE, state}, {'=', CLAIMS, list}, {'=', DUE, due},
     })
@@ -216,7 +223,7 @@ local function close_claim(row, claim, spent, now)
         if s.kind == PERIODIC then
             s.used = min(fields.MOST, s.used + spent)
         end
-    elseif s.kind == PERIODIC and claim[C_GENERATION] == (s.generation or s.row[fields.GENERATION]) then
+    elseif is_unknown_to(s, claim) then
         s.unknown = max(0, s.unknown - amount)
         s.used = min(fields.MOST, s.used + spent)
     else
@@ -327,7 +334,17 @@ function reservations.list(args)
     return {rows = rows, next = next_text or box.NULL, previous = previous_text or box.NULL}
 end
 
--- Write down which leases have ended and forget what was closed long ago: at most `limit` reservations, one transaction.
+local function is_counted_now(row, now)
+    for _, claim in ipairs(row[CLAIMS]) do
+        local s = limit_of(row[TENANT], claim, now)
+        if s and is_unknown_to(s, claim) then
+            return true
+        end
+    end
+    return false
+end
+
+-- Write down which leases have ended and forget what is of no account any more: at most `limit` reservations, one transaction.
 ---@param limit integer
 ---@return boolean more
 ---@return number? next_due unix seconds
@@ -340,6 +357,8 @@ local function run(limit)
             break
         elseif row[STATE] == 'reserved' then
             lapse(row, now)
+        elseif row[STATE] == 'unknown' and is_counted_now(row, now) then
+            space:update({row[TENANT], row[ID]}, {{'=', DUE, now + KEEP_UNKNOWN_SECONDS}})
         else
             space:delete{row[TENANT], row[ID]}
         end

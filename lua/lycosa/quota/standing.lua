@@ -117,11 +117,16 @@ end
 ---@param s lycosa.QuotaStanding
 ---@param amount number
 ---@param held boolean whether a reservation holds it
-function standing.charge(s, amount, held)
+---@param now number
+function standing.charge(s, amount, held, now)
     if s.kind == RATE or not held then
         s.used = min(MOST, s.used + amount)
     else
         s.reserved = s.reserved + amount
+        if s.kind == PERIODIC and now < s.since then
+            -- The clock has gone back. The lease counts in this window, even when it ends before the window began.
+            s.since, s.marked = now, true
+        end
     end
     s.taken, s.left = s.taken + amount, s.left - amount
     if standing.is_near(s) then

@@ -20,7 +20,8 @@ schema.MIGRATIONS = {
     '0004_document',
     '0005_quota',
     '0006_cache',
-    '0007_lookup',
+    '0007_request_cold',
+    '0008_lookup',
 }
 
 local function load_migration(module)

@@ -37,7 +37,7 @@ __all__ = ["RedisCache"]
 _PATIENCE = 0.25
 # The clocks are compared this often, in seconds.
 _CLOCK_FOR = 60.0
-# Expired keys that one write takes out of the sorted sets: more than it adds.
+# Expired keys that one write takes out of each sorted set: more than it adds, mostly.
 _PRUNED = 4
 
 _MOST_TTL = 31_536_000.0
@@ -110,16 +110,16 @@ class RedisCache:
         names = _Names(identity)
         async with self._asking(timeout):
             now = self._now()
-            due = await self._redis.zrange(names.keys, "-inf", now, byscore=True, offset=0, num=_PRUNED)
+            sets = {names.keys, *(names.tag(tag) for item in items for tag in item.tags)}
+            due = await self._due(sorted(sets), now)
             async with self._redis.pipeline(transaction=True) as pipe:
-                if due:
-                    pipe.zrem(names.keys, *due)
+                for name, score in due:
+                    pipe.zremrangebyscore(name, "-inf", score)
                 for item in items:
                     end = now + item.ttl + item.stale_for
                     pipe.set(names.entry(item.key), _packed(item, now), pxat=max(1, round(end * 1000)))
                     pipe.zadd(names.keys, {item.key: end})
                     for tag in set(item.tags):
-                        pipe.zremrangebyscore(names.tag(tag), "-inf", now)
                         pipe.zadd(names.tag(tag), {item.key: end})
                 await pipe.execute()
 
@@ -128,8 +128,10 @@ class RedisCache:
         _require_text("key", key, _MOST_KEY)
         names = _Names(identity)
         async with self._asking(None):
-            packed = await self._redis.getdel(names.entry(key))
-            await self._redis.zrem(names.keys, key)
+            async with self._redis.pipeline(transaction=True) as pipe:
+                pipe.getdel(names.entry(key))
+                pipe.zrem(names.keys, key)
+                packed, _ = await pipe.execute()
             entry = _served(packed, self._now(), stale=False)
         self._count(identity, "misses" if entry is None else "hits", 1)
         return entry
@@ -158,7 +160,7 @@ class RedisCache:
         found = self._tagged(names, tag) if tag is not None else self._beginning(names, prefix or "")
         async for keys in found:
             async with self._asking(None):
-                deleted += await self._remove(names, keys)
+                deleted += await self._remove(names, keys, tag)
             if progress is not None:
                 progress(deleted)
             if at_most is not None and deleted >= at_most:
@@ -182,41 +184,56 @@ class RedisCache:
         """Close the connections."""
         await self._redis.aclose()
 
+    async def _due(self, sets: Sequence[str], now: float) -> list[tuple[str, float]]:
+        """Sorted sets that hold expired keys, each with the end of its first few.
+
+        By that end they are taken out: of a key that is stored again meanwhile it is later.
+        """
+        async with self._redis.pipeline(transaction=False) as pipe:
+            for name in sets:
+                pipe.zrange(name, "-inf", now, byscore=True, offset=0, num=_PRUNED, withscores=True)
+            found = await pipe.execute()
+        return [(name, float(due[-1][1])) for name, due in zip(sets, found, strict=True) if due]
+
     async def _tagged(self, names: "_Names", tag: str) -> AsyncIterator[list[str]]:
         """Keys that have a tag. An entry that was stored again without it stays."""
-        while True:
+        async for keys in self._scanned(names.tag(tag), None):
             async with self._asking(None):
-                keys = [_text(key) for key in await self._redis.zrange(names.tag(tag), 0, MOST_DELETED - 1)]
-                if not keys:
-                    return
                 packed = await self._redis.mget([names.entry(key) for key in keys])
             yield [
                 key
                 for key, one in zip(keys, packed, strict=True)
                 if one is not None and tag in _unpacked(one, 0.0).tags
             ]
-            async with self._asking(None):
-                await self._redis.zrem(names.tag(tag), *keys)
 
-    async def _beginning(self, names: "_Names", prefix: str) -> AsyncIterator[list[str]]:
+    def _beginning(self, names: "_Names", prefix: str) -> AsyncIterator[list[str]]:
         """Keys that begin with a prefix."""
         pattern = "".join(f"\\{letter}" if letter in "*?[]\\" else letter for letter in prefix) + "*"
+        return self._scanned(names.keys, pattern)
+
+    async def _scanned(self, name: str, pattern: str | None) -> AsyncIterator[list[str]]:
+        """The keys in a sorted set, about a thousand at a time: all that are there from beginning to end."""
         cursor = 0
         while True:
             async with self._asking(None):
-                cursor, found = await self._redis.zscan(names.keys, cursor, match=pattern, count=MOST_DELETED)
+                cursor, found = await self._redis.zscan(name, cursor, match=pattern, count=MOST_DELETED)
             if found:
                 yield [_text(key) for key, _ in found]
             if cursor == 0:
                 return
 
-    async def _remove(self, names: "_Names", keys: Sequence[str]) -> int:
-        """Delete keys; how many there were that could still be served."""
+    async def _remove(self, names: "_Names", keys: Sequence[str], tag: str | None = None) -> int:
+        """Delete keys, of a tag when they were found by it; how many there were that could still be served.
+
+        At once with what finds them: of an entry that is stored meanwhile nothing is lost.
+        """
         if not keys:
             return 0
         async with self._redis.pipeline(transaction=True) as pipe:
             pipe.delete(*(names.entry(key) for key in keys))
             pipe.zrem(names.keys, *keys)
+            if tag is not None:
+                pipe.zrem(names.tag(tag), *keys)
             return int((await pipe.execute())[0])
 
     @asynccontextmanager

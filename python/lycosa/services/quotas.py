@@ -205,7 +205,7 @@ class QuotaService:
         )
 
     async def reservation(self, identity: Identity, reservation_id: str) -> QuotaReservation:
-        """One reservation. Closed ones are kept for a day. Raises NotFound."""
+        """One reservation. Closed ones are kept for a day, unknown ones for 90 or longer. Raises NotFound."""
         return await self._procedures.quota_reservation(tenant=identity.tenant, id=reservation_id)
 
     async def reservations(

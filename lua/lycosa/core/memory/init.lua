@@ -29,6 +29,8 @@ local READING_ADMISSIONS = 1000
 local DEFAULT_BYTES = 512
 
 local used, quota, tight = 0, 1, false
+-- The space that asked last.
+local asked
 local admitted, read_at = READING_ADMISSIONS, -math.huge
 
 local function read()
@@ -57,7 +59,7 @@ function memory.admit(space, class, bytes)
             daemon.wake('memory.collect')
         end
     end
-    admitted = admitted + 1
+    admitted, asked = admitted + 1, space
     local limit = limit_of(class)
     local after = used + (bytes or DEFAULT_BYTES)
     if after * 100 > quota * limit then
@@ -66,6 +68,13 @@ function memory.admit(space, class, bytes)
         })
     end
     used = after
+end
+
+---For which space a write of a domain found no memory though it was admitted: an arena can be full of rows of other sizes.
+---@param domain string
+---@return string the space that asked last when it is the domain's, else the domain
+function memory.writing(domain)
+    return asked ~= nil and asked:match('^%l+') == domain and asked or domain
 end
 
 ---Percent of the quota in use, read now.

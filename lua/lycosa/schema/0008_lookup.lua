@@ -51,7 +51,7 @@ local function create_provider()
 end
 
 return {
-    id = 7, name = 'lookup',
+    id = 8, name = 'lookup',
     up = function()
         create_lease()
         create_provider()

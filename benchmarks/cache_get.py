@@ -1,0 +1,169 @@
+"""cache.get and cache.set of 1 KiB at 64 callers, beside redis-py plain and coalesced, and beside an empty call.
+
+All take turns, each side over a unix socket, each asked by one process on uvloop, and each writes a log before a set is
+done (wal_mode = write; appendonly with fsync every second). The median of the rounds' ratios is judged. redis-py is
+asked as its users write it, and with the very class that coalesces Lycosa's gets, over MGET. The peer has a Python
+environment of its own, made at the first run from benchmarks/peers/redis.txt; redis-server is the distribution's.
+"""
+
+import asyncio
+import gc
+import random
+import sys
+import tempfile
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import asynctnt
+import uvloop
+
+import lycosa
+from benchmarks.beside import (
+    Call,
+    Peer,
+    closed_loop,
+    judge,
+    middle,
+    middle_ratio,
+    process_id,
+    redis_server,
+    show,
+    transaction_seconds,
+)
+from benchmarks.lookups import raw_connection
+from lycosa.identity import Identity
+from lycosa.procedures import CacheItem, Procedures, connect
+from lycosa.services.cache import CacheService
+from tests.conftest import Store
+
+ROUNDS, QUICK_ROUNDS = 7, 1
+SECONDS, QUICK_SECONDS = 1.5, 0.3
+CALLERS = 64
+KEYS, SIZE, TTL = 1000, 1024, 3600
+TENANT = "bench"
+SEED = 20261121
+GOAL_GET, GOAL_COALESCED, GOAL_EMPTY, GOAL_SET = 4.0, 0.9, 0.6, 4.0
+
+# What the cache mostly holds, and what cannot travel as text.
+TEXT = (b'{"page": "' + b"v" * SIZE)[:SIZE]
+BYTES = random.Random(SEED).randbytes(SIZE)
+
+Keyed = Callable[[str], Awaitable[object]]
+
+
+async def fill(procedures: Procedures) -> None:
+    """As many keys as the peer has, and as many of bytes."""
+    for prefix, value in (("page:", TEXT), ("bytes:", BYTES)):
+        for start in range(0, KEYS, 100):
+            entries = [
+                CacheItem(key=f"{prefix}{number}", value=value, ttl=TTL)
+                for number in range(start, start + 100)
+            ]
+            await procedures.cache_set_many(tenant=TENANT, entries=entries)
+
+
+def of_callers(keyed: Keyed, prefix: str = "page:") -> Callable[[int], Call]:
+    """Every caller asks for keys by chance. An answer that is nothing ends the benchmark."""
+
+    def of_caller(number: int) -> Call:
+        chosen = random.Random(SEED + number).randrange
+
+        async def call() -> None:
+            if await keyed(f"{prefix}{chosen(KEYS)}") is None:
+                raise SystemExit("a key was not there")
+
+        return call
+
+    return of_caller
+
+
+def calls(
+    plain: Procedures, coalescing: Procedures, raw: asynctnt.Connection
+) -> dict[str, Callable[[int], Call]]:
+    """What is measured, by name: each makes the call of one caller."""
+    service, identity = CacheService(coalescing), Identity(TENANT)
+
+    def empty(number: int) -> Call:
+        async def call() -> None:
+            await raw.call("lycosa.testing.empty", [])
+
+        return call
+
+    return {
+        "get": of_callers(lambda key: plain.cache_get(tenant=TENANT, key=key)),
+        "coalesced": of_callers(lambda key: coalescing.cache_get(tenant=TENANT, key=key)),
+        "empty": empty,
+        "set": of_callers(lambda key: plain.cache_set(tenant=TENANT, key=key, value=TEXT, ttl=TTL)),
+        "bytes": of_callers(lambda key: coalescing.cache_get(tenant=TENANT, key=key), "bytes:"),
+        "service": of_callers(lambda key: service.get(identity, key)),
+    }
+
+
+def report(ours: dict[str, list[dict[str, float]]], theirs: dict[str, list[dict[str, float]]]) -> None:
+    """The medians, and the ratios with their goals."""
+    show("empty call", middle(ours["empty"]), "asynctnt alone: the floor")
+    show("cache.get", middle(ours["get"]), "each a call of its own")
+    show("redis-py GET", middle(theirs["get"]))
+    judge("ratio of gets", middle_ratio(ours["get"], theirs["get"]), GOAL_GET)
+    show("cache.get, coalesced", middle(ours["coalesced"]))
+    show("redis-py MGET, coalesced", middle(theirs["coalesced"]))
+    judge("ratio of coalesced gets", middle_ratio(ours["coalesced"], theirs["coalesced"]), GOAL_COALESCED)
+    judge("coalesced get to empty call", middle_ratio(ours["coalesced"], ours["empty"]), GOAL_EMPTY)
+    show("cache.set", middle(ours["set"]))
+    show("redis-py SETEX", middle(theirs["set"]))
+    judge("ratio of sets", middle_ratio(ours["set"], theirs["set"]), GOAL_SET)
+    show("cache.get of bytes, coalesced", middle(ours["bytes"]))
+    show("services.cache.get", middle(ours["service"]), "coalesced")
+
+
+async def measure(store: Store, peer: Peer, rounds: int, seconds: float) -> None:
+    """Rounds of all in turns, then what they came to."""
+    raw = await raw_connection(store.settings())
+    async with connect(store.settings()) as client:
+        plain = Procedures(client, coalesce=False)
+        await fill(plain)
+        measured = calls(plain, Procedures(client), raw)
+        beside = ("get", "coalesced", "set")
+        gc.freeze()
+        ours: dict[str, list[dict[str, float]]] = {name: [] for name in measured}
+        theirs: dict[str, list[dict[str, float]]] = {name: [] for name in beside}
+        spent, process = 0.0, process_id(store)
+        # The first round warms both sides and is left out.
+        for round_ in range(rounds + 1):
+            for name, call in measured.items():
+                before = transaction_seconds(process)
+                figures = await closed_loop(call, CALLERS, seconds)
+                if name in beside:
+                    answered = await peer.measure(f"{name} {seconds}")
+                if round_ == 0:
+                    continue
+                ours[name].append(figures)
+                if name in beside:
+                    theirs[name].append(answered)
+                if name == "coalesced":
+                    spent += transaction_seconds(process) - before
+        report(ours, theirs)
+        each = spent / sum(one["calls"] for one in ours["coalesced"]) * 1e6
+        print(f"transaction thread {each:.2f} us a coalesced get", flush=True)
+    await raw.disconnect()
+
+
+async def main(quick: bool) -> None:
+    """Start both sides and measure."""
+    gc.set_threshold(700, 10, 1000)
+    rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    home = Path(lycosa.__file__).parents[1]
+    with tempfile.TemporaryDirectory(prefix="lycosa-") as data, redis_server(Path(data)) as address:
+        store = Store(Path(data) / "store")
+        store.start()
+        peer = Peer("redis_cache.py", address, CALLERS, KEYS, SIZE, home)
+        try:
+            await measure(store, peer, rounds, seconds)
+        finally:
+            peer.close()
+            store.stop()
+
+
+if __name__ == "__main__":
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(main("--quick" in sys.argv))
