@@ -21,6 +21,7 @@ local DOMAINS = {
     'cache',
     'document',
     'quota',
+    'lookup',
 }
 
 local descriptions = {}

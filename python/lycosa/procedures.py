@@ -61,6 +61,18 @@ class InvalidCursor(Invalid):
     code = "INVALID_CURSOR"
 
 
+class LeaseLost(Conflict):
+    """the lease of {key} has ended or is not of this token; nothing was changed"""
+
+    code = "LEASE_LOST"
+
+
+class LookupBusy(Unavailable):
+    """{waiting} callers wait for answers already; ask again"""
+
+    code = "LOOKUP_BUSY"
+
+
 class MemoryFull(Unavailable):
     """memory is {used} % used, {space} accepts writes below {limit} %; raise LYCOSA_MEMORY_MB or delete rows"""
 
@@ -164,6 +176,8 @@ ERRORS: dict[str, type[LycosaError]] = {
     "DOCUMENT_NOT_FOUND": DocumentNotFound,
     "INVALID_ARGUMENT": InvalidArgument,
     "INVALID_CURSOR": InvalidCursor,
+    "LEASE_LOST": LeaseLost,
+    "LOOKUP_BUSY": LookupBusy,
     "MEMORY_FULL": MemoryFull,
     "QUOTA_EXCEEDED": QuotaExceeded,
     "QUOTA_IN_USE": QuotaInUse,
@@ -562,6 +576,197 @@ def _documentsearch(value: Any) -> DocumentSearch:
         waiting=value["waiting"],
         waiting_seconds=value["waiting_seconds"],
     )
+
+
+class LookupClaim(TypedDict, total=False):
+    """LookupClaim as the store takes it."""
+
+    quota: Required[str]
+    amount: Required[int]
+
+
+class LookupCandidate(TypedDict, total=False):
+    """LookupCandidate as the store takes it."""
+
+    provider: Required[str]
+    claims: Sequence[LookupClaim]
+    cost: float
+
+
+class LookupRequest(TypedDict, total=False):
+    """LookupRequest as the store takes it."""
+
+    id: Required[str]
+    kind: str
+    customer_id: str
+
+
+class LookupLease(NamedTuple):
+    """LookupLease as the store answers it."""
+
+    token: str
+    ticket: str
+    provider: str
+    attempt: int
+    reservation_id: str | None
+    ends_at: float
+    refresh: bool
+    reason: Literal["first", "fallback", "near_limit"]
+
+
+def _lookuplease(value: Any) -> LookupLease:
+    return LookupLease(
+        token=value["token"],
+        ticket=value["ticket"],
+        provider=value["provider"],
+        attempt=value["attempt"],
+        reservation_id=value.get("reservation_id"),
+        ends_at=value["ends_at"],
+        refresh=value["refresh"],
+        reason=value["reason"],
+    )
+
+
+class LookupDenial(NamedTuple):
+    """LookupDenial as the store answers it."""
+
+    kind: Literal["exhausted", "unavailable", "invalid"]
+    reason: str
+    retry_after: float | None
+
+
+def _lookupdenial(value: Any) -> LookupDenial:
+    return LookupDenial(
+        kind=value["kind"],
+        reason=value["reason"],
+        retry_after=value.get("retry_after"),
+    )
+
+
+class LookupSkipped(NamedTuple):
+    """LookupSkipped as the store answers it."""
+
+    provider: str
+    reason: Literal["off", "refused", "throttled", "exhausted", "open", "probing", "quota", "near_limit"]
+    detail: str | None
+    retry_after: float | None
+
+
+def _lookupskipped(value: Any) -> LookupSkipped:
+    return LookupSkipped(
+        provider=value["provider"],
+        reason=value["reason"],
+        detail=value.get("detail"),
+        retry_after=value.get("retry_after"),
+    )
+
+
+class LookupDecision(NamedTuple):
+    """LookupDecision as the store answers it."""
+
+    outcome: Literal["hit", "stale", "lease", "pending", "denied"]
+    entry: CacheEntry | None | None
+    lease: LookupLease | None
+    reason: Literal["stale", "refreshing", "denied"] | None
+    ticket: str | None
+    ends_at: float | None
+    denial: LookupDenial | None
+    skipped: list[LookupSkipped]
+
+
+def _lookupdecision(value: Any) -> LookupDecision:
+    return LookupDecision(
+        outcome=value["outcome"],
+        entry=None
+        if value.get("entry") is None
+        else None
+        if value.get("entry") is None
+        else _cacheentry(value.get("entry")),
+        lease=None if value.get("lease") is None else _lookuplease(value.get("lease")),
+        reason=value.get("reason"),
+        ticket=value.get("ticket"),
+        ends_at=value.get("ends_at"),
+        denial=None if value.get("denial") is None else _lookupdenial(value.get("denial")),
+        skipped=[_lookupskipped(item) for item in value["skipped"]],
+    )
+
+
+class LookupAmount(TypedDict, total=False):
+    """LookupAmount as the store takes it."""
+
+    quota: Required[str]
+    amount: Required[int]
+
+
+class LookupSourceInput(TypedDict, total=False):
+    """LookupSourceInput as the store takes it."""
+
+    kind: Required[Literal["document", "record", "history", "web"]]
+    ref: Required[str]
+    title: str
+    quote: str
+
+
+class LookupAnswered(TypedDict, total=False):
+    """LookupAnswered as the store takes it."""
+
+    id: Required[str]
+    kind: str
+    customer_id: str
+    status: Literal["done", "degraded"]
+    answer: str
+    model: str
+    cost_microusd: int
+    tokens_in: int
+    tokens_out: int
+    duration_ms: int
+    sources: Sequence[LookupSourceInput]
+
+
+class LookupFinished(NamedTuple):
+    """LookupFinished as the store answers it."""
+
+    cached: bool
+    kept: int
+    problem: str | None
+
+
+def _lookupfinished(value: Any) -> LookupFinished:
+    return LookupFinished(
+        cached=value["cached"],
+        kept=value["kept"],
+        problem=value.get("problem"),
+    )
+
+
+class LookupProvider(NamedTuple):
+    """LookupProvider as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    provider: str
+    enabled: bool
+    place: int | None
+    threshold: int
+    window: float
+    cooldown: float
+    breaker: Literal["closed", "open", "half_open"]
+    failures: int
+    since: float
+    opens_until: float
+    probe: str | None
+    probe_ends_at: float
+    blocked_until: float
+    blocked_by: Literal["throttled", "exhausted", "refused"] | None
+    last_error: str | None
+    last_error_at: float | None
+    calls: int
+    errors: int
+    updated_at: float
+
+
+def _lookupprovider(value: Any) -> LookupProvider:
+    return _new(LookupProvider, value if len(value) == 21 else value[:21])
 
 
 class UtcOffsetInput(TypedDict, total=False):
@@ -1517,6 +1722,256 @@ class Procedures:
             args["kind"] = kind
         answer = await self._call("lycosa.document.search", args, timeout)
         return _documentsearch(answer)
+
+    async def lookup_await(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        question: str,
+        providers: Sequence[LookupCandidate],
+        ticket: str,
+        wait: float,
+        max_age: float | None = None,
+        stale_for: float | None = None,
+        lease: float | None = None,
+        request: LookupRequest | None = None,
+        timeout: float | None = None,
+    ) -> LookupDecision:
+        """Wait for the leader of a pending question: his answer, his denial, or the lease when he vanished or gave up. Still pending when the time is over.
+
+        tenant: who asks
+        key: names the question: equal questions have equal keys
+        question: in words, for the history
+        providers: in order of preference
+        max_age: an answer older than this is not fresh to the caller
+        stale_for: seconds beyond max_age in which it is taken stale
+        lease: seconds that a leader has
+        request: its row in the history when it is served from the cache
+        ticket: of the pending decision
+        wait: seconds at the most
+        Raises InvalidArgument, LookupBusy, MemoryFull, QuotaUnknown, RequestExists.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "key": key,
+            "question": question,
+            "providers": providers,
+            "ticket": ticket,
+            "wait": wait,
+        }
+        if max_age is not None:
+            args["max_age"] = max_age
+        if stale_for is not None:
+            args["stale_for"] = stale_for
+        if lease is not None:
+            args["lease"] = lease
+        if request is not None:
+            args["request"] = request
+        answer = await self._call("lycosa.lookup.await", args, timeout, idempotent=False)
+        return _lookupdecision(answer)
+
+    async def lookup_begin(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        question: str,
+        providers: Sequence[LookupCandidate],
+        max_age: float | None = None,
+        stale_for: float | None = None,
+        lease: float | None = None,
+        request: LookupRequest | None = None,
+        timeout: float | None = None,
+    ) -> LookupDecision:
+        """Decide in one step who answers a question: hit (a fresh answer), stale (an old one; for one caller with the lease to refresh it), lease (the caller buys it from the provider named, whose units are reserved), pending (somebody else does) or denied. Never waits.
+
+        tenant: who asks
+        key: names the question: equal questions have equal keys
+        question: in words, for the history
+        providers: in order of preference
+        max_age: an answer older than this is not fresh to the caller
+        stale_for: seconds beyond max_age in which it is taken stale
+        lease: seconds that a leader has
+        request: its row in the history when it is served from the cache
+        Raises InvalidArgument, MemoryFull, QuotaUnknown, RequestExists.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "key": key, "question": question, "providers": providers}
+        if max_age is not None:
+            args["max_age"] = max_age
+        if stale_for is not None:
+            args["stale_for"] = stale_for
+        if lease is not None:
+            args["lease"] = lease
+        if request is not None:
+            args["request"] = request
+        answer = await self._call("lycosa.lookup.begin", args, timeout, idempotent=False)
+        return _lookupdecision(answer)
+
+    async def lookup_fail(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        token: str,
+        cause: Literal["transient", "throttled", "exhausted", "refused", "invalid"],
+        charged: bool,
+        error: str,
+        amounts: Sequence[LookupAmount] | None = None,
+        retry_after: float | None = None,
+        timeout: float | None = None,
+    ) -> LookupDecision:
+        """Report that the provider of a lease failed. Moves its breaker, gives back what was not charged, and hands the lease to the next provider; without one, or for an invalid question, it is denied and followers learn why.
+
+        tenant: who asks
+        key: names the question: equal questions have equal keys
+        token: of the lease
+        cause: what went wrong: see the concepts page
+        charged: whether the provider charges the call; false gives the units back
+        amounts: true amounts where they are not as reserved
+        error: in words, without secrets
+        retry_after: what the provider told to wait
+        Raises InvalidArgument, LeaseLost, QuotaUnknown.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "key": key,
+            "token": token,
+            "cause": cause,
+            "charged": charged,
+            "error": error,
+        }
+        if amounts is not None:
+            args["amounts"] = amounts
+        if retry_after is not None:
+            args["retry_after"] = retry_after
+        answer = await self._call("lycosa.lookup.fail", args, timeout, idempotent=False)
+        return _lookupdecision(answer)
+
+    async def lookup_finish(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        token: str,
+        value: bytes | str,
+        ttl: float,
+        request: LookupAnswered,
+        media_type: str | None = None,
+        stale_for: float | None = None,
+        negative: bool | None = None,
+        tags: Sequence[str] | None = None,
+        amounts: Sequence[LookupAmount] | None = None,
+        documents: Sequence[DocumentInput | Mapping[str, object]] | None = None,
+        timeout: float | None = None,
+    ) -> LookupFinished:
+        """Store the answer that a lease bought, settle its true cost, write history, keep its sources as documents and close the breaker, in one transaction. Followers wake.
+
+        tenant: who asks
+        key: names the question: equal questions have equal keys
+        token: of the lease
+        value: the answer, at most 1,000,000 bytes
+        media_type: what the bytes are
+        ttl: seconds until it expires
+        stale_for: seconds after that in which it may be served stale
+        negative: whether it says that there is nothing
+        tags: names by which it can be invalidated
+        amounts: true amounts where they are not as reserved
+        request: its row in the history
+        documents: sources to keep
+        Raises InvalidArgument, LeaseLost, MemoryFull, RequestExists.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "key": key,
+            "token": token,
+            "value": value,
+            "ttl": ttl,
+            "request": request,
+        }
+        if media_type is not None:
+            args["media_type"] = media_type
+        if stale_for is not None:
+            args["stale_for"] = stale_for
+        if negative is not None:
+            args["negative"] = negative
+        if tags is not None:
+            args["tags"] = tags
+        if amounts is not None:
+            args["amounts"] = amounts
+        if documents is not None:
+            args["documents"] = documents
+        answer = await self._call("lycosa.lookup.finish", args, timeout, idempotent=False)
+        return _lookupfinished(answer)
+
+    async def lookup_providers(self, *, tenant: str, timeout: float | None = None) -> list[LookupProvider]:
+        """Every provider that a tenant has called or set, by name: its breaker, what blocks it, its last error.
+
+        tenant: who asks
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        answer = await self._call("lycosa.lookup.providers", args, timeout)
+        return [_lookupprovider(item) for item in answer]
+
+    async def lookup_release(
+        self,
+        *,
+        tenant: str,
+        key: str,
+        token: str,
+        charged: bool,
+        amounts: Sequence[LookupAmount] | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Give a lease up without an answer and without blame, because the caller went away. The next who waits leads.
+
+        tenant: who asks
+        key: names the question: equal questions have equal keys
+        token: of the lease
+        charged: whether the provider charges the call; false gives the units back
+        amounts: true amounts where they are not as reserved
+        Raises InvalidArgument, LeaseLost.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "key": key, "token": token, "charged": charged}
+        if amounts is not None:
+            args["amounts"] = amounts
+        await self._call("lycosa.lookup.release", args, timeout, idempotent=False)
+
+    async def lookup_set_provider(
+        self,
+        *,
+        tenant: str,
+        provider: str,
+        enabled: bool | None = None,
+        place: int | None = None,
+        threshold: int | None = None,
+        window: float | None = None,
+        cooldown: float | None = None,
+        timeout: float | None = None,
+    ) -> LookupProvider:
+        """Switch a provider on or off, give it a place among the others, or set its breaker. What is not given stays; switching it on forgets what blocked it and closes the breaker.
+
+        tenant: who asks
+        provider: its name
+        place: before those without one
+        threshold: failures that open the breaker
+        window: seconds within which they count
+        cooldown: seconds before a probe
+        Raises MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "provider": provider}
+        if enabled is not None:
+            args["enabled"] = enabled
+        if place is not None:
+            args["place"] = place
+        if threshold is not None:
+            args["threshold"] = threshold
+        if window is not None:
+            args["window"] = window
+        if cooldown is not None:
+            args["cooldown"] = cooldown
+        answer = await self._call("lycosa.lookup.set_provider", args, timeout)
+        return _lookupprovider(answer)
 
     async def quota_define(
         self,

@@ -26,6 +26,10 @@ return {
     -- document
     DOCUMENT_NOT_FOUND = {kind = 'not_found', message = 'document {id} does not exist'},
 
+    -- lookup
+    LEASE_LOST = {kind = 'conflict', message = 'the lease of {key} has ended or is not of this token; nothing was changed'},
+    LOOKUP_BUSY = {kind = 'unavailable', message = '{waiting} callers wait for answers already; ask again'},
+
     -- quota
     QUOTA_EXCEEDED = {kind = 'exhausted', message = 'quota {quota} has {left} of {limit} left, {amount} were asked for'},
     QUOTA_IN_USE = {kind = 'conflict', message = 'quota {quota} is held by open reservations; settle or refund them first'},

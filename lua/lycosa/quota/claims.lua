@@ -120,4 +120,22 @@ function claims.take(args)
     return states
 end
 
+---Whether the units are there, but 80 % of one of the limits are taken. Raises QUOTA_UNKNOWN.
+---@param tenant string
+---@param wanted {quota: string, amount: number}[]
+---@return boolean
+function claims.is_near(tenant, wanted)
+    local now, near = clock.now(), false
+    for i = 1, #wanted do
+        local s = standings[i]
+        s.key[1], s.key[2] = tenant, wanted[i].quota
+        standing.at(claims.limit(s.key), now, s.key, s)
+        if wanted[i].amount > s.left then
+            return false
+        end
+        near = near or standing.is_near(s)
+    end
+    return near
+end
+
 return claims

@@ -14,6 +14,7 @@ return {
     remove = limits.remove,
     reset = limits.reset,
     take = claims.take,
+    is_near = claims.is_near,
     reserve = reservations.reserve,
     settle = reservations.settle,
     refund = reservations.refund,

@@ -21,6 +21,7 @@ schema.MIGRATIONS = {
     '0005_quota',
     '0006_cache',
     '0007_request_cold',
+    '0008_lookup',
 }
 
 local function load_migration(module)
