@@ -15,6 +15,7 @@ from lycosa.analysis.texts import clean, one_line
 from lycosa.procedures import LookupClaim
 
 __all__ = [
+    "LONGEST_ANSWER",
     "MOST_RESULTS",
     "Cause",
     "Finding",
@@ -24,6 +25,7 @@ __all__ = [
     "SearchOptions",
     "cleaned",
     "distinct",
+    "visible",
     "web_address",
 ]
 
@@ -169,6 +171,13 @@ def web_address(url: object) -> str | None:
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         return None
     return url
+
+
+def visible(text: str) -> str:
+    """The text without characters that are not seen, line feeds apart; blanks stay as they are, as a stream needs it."""
+    return "".join(
+        character for character in text if character == "\n" or unicodedata.category(character)[0] != "C"
+    )
 
 
 def cleaned(url: object, title: object, text: object, score: object, published: object) -> Finding | None:
