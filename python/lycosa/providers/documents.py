@@ -6,14 +6,14 @@ import time
 from typing import TYPE_CHECKING, Final
 
 from lycosa.analysis.texts import clip_bytes, one_line
-from lycosa.errors import LycosaError
+from lycosa.errors import Invalid, LycosaError
 from lycosa.procedures import DocumentHit, LookupClaim
 from lycosa.providers.findings import (
     Finding,
     Findings,
     ProviderFailure,
     SearchOptions,
-    cleaned,
+    bounded,
     distinct,
     web_address,
 )
@@ -63,6 +63,9 @@ class Documents:
                 answer = await self._documents.search(
                     self._identity, query, limit=_SPARE * options.max_results
                 )
+        except Invalid:
+            # Nothing in it to search for.
+            return Findings(provider=NAME)
         except (LycosaError, TimeoutError) as problem:
             code = problem.code if isinstance(problem, LycosaError) else "TIMED_OUT"
             raise ProviderFailure(
@@ -78,10 +81,6 @@ class Documents:
         """Nothing is held."""
 
 
-def _finding(hit: DocumentHit) -> Finding | None:
+def _finding(hit: DocumentHit) -> Finding:
     day = datetime.datetime.fromtimestamp(hit.created_at, datetime.UTC).date().isoformat()
-    if web_address(hit.source) is not None:
-        return cleaned(hit.source, hit.title, hit.text, hit.score, day)
-    # Cleaned as if it came from the web, then named by what it is.
-    found = cleaned("https://document.invalid", hit.title, hit.text, hit.score, day)
-    return None if found is None else found.model_copy(update={"url": f"document:{hit.id}"})
+    return bounded(web_address(hit.source) or f"document:{hit.id}", hit.title, hit.text, hit.score, day)

@@ -31,8 +31,8 @@ __all__ = ["AgentEvent", "AnswerPiece", "AnswerSources", "PerplexityAgent", "pro
 
 Preset = Literal["fast", "low", "medium", "high", "xhigh", "wide-research"]
 
-# What an answer may cost, in millionths of a dollar, held until the true cost is told. Estimates: prices of searches and
-# pages are known, the tokens of a model are not.
+# What an answer may cost, in millionths of a dollar, held until the true cost is told. Estimates: what searches and pages
+# cost is known, how many tokens a model takes is not.
 _HELD: Final[Mapping[Preset, int]] = {
     "fast": 10_000,
     "low": 30_000,
@@ -138,7 +138,7 @@ class PerplexityAgent:
         return _HELD[self._chosen(options)]
 
     async def search(self, question: str, options: SearchOptions, deadline: float) -> Findings:
-        """The whole answer, with the sources that the agent found, within `deadline` seconds. Raises ProviderFailure."""
+        """The whole answer with the sources that it found, within `deadline` seconds. Raises ProviderFailure."""
         async with aclosing(self.stream(question, options, deadline)) as events:
             async for event in events:
                 if isinstance(event, Findings):
