@@ -31,8 +31,8 @@ __all__ = ["AgentEvent", "AnswerPiece", "AnswerSources", "PerplexityAgent", "pro
 
 Preset = Literal["fast", "low", "medium", "high", "xhigh", "wide-research"]
 
-# What an answer may cost, in millionths of a dollar, held until the true cost is told. Estimates: what searches and pages
-# cost is known, how many tokens a model takes is not.
+# What an answer may cost, in millionths of a dollar, held until the true cost is told. Estimates: what a search costs
+# is known, how many tokens a model takes is not.
 _HELD: Final[Mapping[Preset, int]] = {
     "fast": 10_000,
     "low": 30_000,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import structlog
 
 from lycosa.errors import Exhausted
-from lycosa.providers.tavily import Tavily, TavilyUsage
+from lycosa.providers.tavily import Tavily
 
 if TYPE_CHECKING:
     from lycosa.identity import Identity
@@ -20,9 +20,9 @@ _log = structlog.get_logger("lycosa.providers")
 class Drift(NamedTuple):
     """What one reading found, in credits.
 
-    `told` is the account's figure, the larger of the key's and the plan's that the key shares; `counted` is what was
-    used here, and beside it what is reserved and unknown. `drift` is told less counted: above zero somebody else
-    spends with the key, below it fewer credits were charged than counted. `adopted` of it was counted here at once.
+    `told` is the account's figure for the key; `counted` is what was used here, and beside it what is reserved and
+    unknown. `drift` is told less counted: above zero somebody else spends with the key, or what is unknown was charged;
+    below it fewer credits were charged than counted. `adopted` of it was counted here at once.
     """
 
     provider: str
@@ -63,7 +63,7 @@ class UsageWatch:
             await self._quotas.take(self._identity, {self._tavily.usage_quota: 1})
         except Exhausted:
             return None
-        told = _told(await self._tavily.usage(deadline))
+        told = (await self._tavily.usage(deadline)).key_used
         quota = self._tavily.month_quota
         figures = await self._quotas.figures(self._identity, quota)
         # What is in flight or unknown here may be part of what is told, or not: it is not taken over twice.
@@ -89,8 +89,3 @@ class UsageWatch:
         if self._last.drift:
             _log.warning("usage_drift", **self._last._asdict())
         return self._last
-
-
-def _told(usage: TavilyUsage) -> int:
-    """Credits of which the key's limit has that many fewer left: its own, or the plan's where all keys share one."""
-    return max(usage.key_used, usage.plan_used or 0)
