@@ -3,6 +3,7 @@
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -10,8 +11,6 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from lycosa.errors import Invalid
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-# An address without a user's name, a query or a fragment.
-_WEB = r"^https?://[^\s/?#@]+(/[^\s?#]*)?$"
 
 
 def _named(name: str) -> AliasChoices:
@@ -90,11 +89,9 @@ class Settings(BaseSettings):
         description="One key, or several between commas.",
     )
     perplexity_api_key: SecretStr | None = Field(default=None, validation_alias=_named("PERPLEXITY_API_KEY"))
-    tavily_base_url: str = Field(
-        default="https://api.tavily.com", validation_alias=_named("TAVILY_BASE_URL"), pattern=_WEB
-    )
+    tavily_base_url: str = Field(default="https://api.tavily.com", validation_alias=_named("TAVILY_BASE_URL"))
     perplexity_base_url: str = Field(
-        default="https://api.perplexity.ai", validation_alias=_named("PERPLEXITY_BASE_URL"), pattern=_WEB
+        default="https://api.perplexity.ai", validation_alias=_named("PERPLEXITY_BASE_URL")
     )
     tavily_rate_per_minute: int = Field(default=100, ge=1, le=1_000_000, description="Requests of each key.")
     tavily_monthly_credits: int = Field(default=1_000, ge=0, le=1_000_000_000, description="Of each key.")
@@ -122,6 +119,16 @@ class Settings(BaseSettings):
     def _printable(cls, value: str) -> str:
         if not value.isprintable():
             raise ValueError("holds control characters")
+        return value
+
+    @field_validator("tavily_base_url", "perplexity_base_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        # Reading the port checks it, too.
+        plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+            raise ValueError("is not http(s)://host[:port][/path]")
         return value
 
     @property
