@@ -94,7 +94,7 @@ async def account(quotas: QuotaService, identity: Identity) -> AsyncIterator[Acc
     async with TavilyStandin() as standin:
         given = Settings(
             _env_file=None,
-            tavily_api_key="tvly-a",  # type: ignore[arg-type]
+            tavily_api_key="tvly-a",
             tavily_base_url=standin.base_url,
             tavily_monthly_credits=100,
         )
