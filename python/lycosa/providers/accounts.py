@@ -17,7 +17,7 @@ from lycosa.providers.json_http import Tally
 __all__ = ["Account", "Limit", "accounts_of", "microusd", "month_ends_in", "monthly", "rate"]
 
 MICROUSD_SCALE: Final = 6
-# The rest of a provider's rate is for attempts made again, which nobody claimed, and for requests that arrive later than
+# The rest of a rate is for attempts made again, which nobody claimed, and for requests that arrive later than
 # they were claimed and meet the next ones: half a second of them in a window of one second.
 _FLOW_PERCENT: Final = 80
 _FLOW_PERCENT_BY_THE_SECOND: Final = 60
