@@ -1726,6 +1726,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        since: float | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
         """Wait for the leader of a pending question: his answer, his denial, or the lease when he vanished or gave up. Still pending when the time is over.
@@ -1740,6 +1741,7 @@ class Procedures:
         request: its row in the history when it is served from the cache
         ticket: of the pending decision
         wait: seconds at the most
+        since: an answer made since then is fresh, whatever max_age says
         Raises InvalidArgument, LookupBusy, MemoryFull, QuotaUnknown, RequestExists.
         """
         args: dict[str, Any] = {
@@ -1758,6 +1760,8 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
+        if since is not None:
+            args["since"] = since
         answer = await self._wait("lycosa.lookup.await", args, timeout, idempotent=False)
         return _lookupdecision(answer)
 
