@@ -32,9 +32,14 @@ class World:
             SmallProvider("tavily", self.tavily.url),
             SmallProvider("perplexity", self.perplexity.url, cost=5_000),
         ]
-        if documents:
-            providers.append(SmallProvider("documents", self.documents.url, cost=0, quota=None))
-        return Lookups(self.procedures, providers, define=self.define, **options)
+        own = SmallProvider("documents", self.documents.url, cost=0, quota=None)
+        return Lookups(
+            self.procedures,
+            providers,
+            own=(lambda _: own) if documents else None,
+            define=self.define,
+            **options,
+        )
 
     async def define(self, identity: Identity) -> None:
         for name in ("tavily.month", "perplexity.month"):

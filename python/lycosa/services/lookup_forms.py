@@ -98,7 +98,7 @@ def checked_question(question: str) -> str:
     )
 
 
-def search_key(question: str, options: SearchOptions) -> str:
+def search_key(question: str, options: SearchOptions, *, agents: bool = False) -> str:
     """Under which key the answer is kept: equal for questions that differ in case, white space or composition."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", question).casefold())
     fields = options.model_dump()
@@ -106,7 +106,7 @@ def search_key(question: str, options: SearchOptions) -> str:
         fields[name] = sorted({domain.casefold() for domain in fields[name]})
     form = {"question": " ".join(folded.split()), "options": fields}
     packed = json.dumps(form, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
-    return f"search:{hashlib.sha256(packed.encode()).hexdigest()}"
+    return f"{'answer' if agents else SEARCH}:{hashlib.sha256(packed.encode()).hexdigest()}"
 
 
 def family(provider: str) -> str:

@@ -40,6 +40,8 @@ __all__ = ["LookupAnswer", "Lookups"]
 _log = structlog.get_logger("lycosa.lookups")
 
 _MOST_SECONDS: Final = 590.0
+# That the gate takes.
+_MOST_PROVIDERS: Final = 8
 # What is under way at the end has this long to bring its answer home.
 _END_SECONDS: Final = 4.0
 
@@ -52,18 +54,22 @@ class Lookups:
         procedures: Procedures,
         providers: Sequence[Provider],
         *,
+        agents: Sequence[Provider] = (),
+        own: Callable[[Identity], Provider] | None = None,
         define: Callable[[Identity], Awaitable[None]] | None = None,
         timeout: float = 20.0,
         ttl: float = 86_400.0,
         stale_for: float = 604_800.0,
     ) -> None:
-        """`providers` in order of preference; `define` defines the quotas that they claim for a tenant.
+        """`providers` of results and `agents`, which write answers, in order of preference; `own` makes the one of a
+        tenant's own knowledge, the last resort. `define` defines the quotas that they claim for a tenant.
 
         An answer is fresh for `ttl` seconds, and served old for `stale_for` more while it is renewed; `timeout` is the
         deadline of a search that gives none.
         """
         self._procedures = procedures
-        self._providers = {provider.name: provider for provider in providers}
+        self._providers, self._agents = tuple(providers), tuple(agents)
+        self._own = own
         self._define = define
         # Tenants whose quotas this process has defined.
         self._defined: set[str] = set()
@@ -73,6 +79,12 @@ class Lookups:
         self._leader = Leader(procedures, self.metrics, self._spawn, ttl, stale_for)
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
+
+    def providers(self, identity: Identity, *, agents: bool = False) -> dict[str, Provider]:
+        """Who can be asked by name, in order of preference; `agents` before those who bring results."""
+        own = [] if self._own is None else [self._own(identity)]
+        outside = [*(self._agents if agents else ()), *self._providers][: _MOST_PROVIDERS - len(own)]
+        return {provider.name: provider for provider in (*outside, *own)}
 
     async def search(
         self,
@@ -84,14 +96,15 @@ class Lookups:
         deadline: float | None = None,
         request_id: str | None = None,
         customer_id: str | None = None,
+        agents: bool = False,
     ) -> LookupAnswer:
         """Answer a question from the cache, or by the first provider that can be had.
 
         Callers who ask the same at once share one call. An old answer is given at once and renewed behind it; with
         `max_age` (seconds) only when nobody can be asked. `deadline` is in seconds; `request_id` names the row in the
         history, `customer_id` (of at most 128 bytes) whom it is about. Cancelling it stops the call, and what was sent
-        counts as spent. Raises Invalid, Exhausted and Unavailable with `retry_after`, TimedOut, Conflict for a
-        request id that stands for something else.
+        counts as spent. With `agents` those are asked first who write an answer. Raises Invalid, Exhausted and
+        Unavailable with `retry_after`, TimedOut, Conflict for a request id that stands for something else.
         """
         question, options = checked_question(question), options or SearchOptions()
         seconds = min(self._timeout if deadline is None else max(0.05, deadline), _MOST_SECONDS)
@@ -99,8 +112,8 @@ class Lookups:
             identity=identity,
             question=question,
             options=options,
-            key=search_key(question, options),
-            providers=self._providers,
+            key=search_key(question, options, agents=agents),
+            providers=self.providers(identity, agents=agents),
             ends=time.monotonic() + seconds,
             request_id=request_id or str(uuid4()),
             asked_at=self._procedures.server_time(),
@@ -151,7 +164,7 @@ class Lookups:
                     task.cancel()
             if self._background:
                 await asyncio.wait(set(self._background), timeout=0.5)
-        for provider in self._providers.values():
+        for provider in (*self._providers, *self._agents):
             await provider.close()
 
     def _spawn(self, work: Coroutine[Any, Any, None], name: str) -> "asyncio.Task[None]":
