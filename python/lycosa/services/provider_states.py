@@ -1,4 +1,4 @@
-"""Providers of outside knowledge as an administrator sees them: how they are, what is left, in which order they are asked."""
+"""Providers of outside knowledge as an administrator sees them: how they are, what is left, who is asked first."""
 
 from collections.abc import Sequence
 from typing import Any, Final, Literal
@@ -70,8 +70,8 @@ class ProviderService:
         self._procedures = procedures
         self._lookups = lookups
 
-    async def list(self, identity: Identity) -> "list[ProviderState]":
-        """Every provider in the order in which they are asked, and those that were asked once and are not set up now."""
+    async def find(self, identity: Identity) -> list[ProviderState]:
+        """Every provider in the order in which they are asked; also those that were asked once and are gone now."""
         await self._lookups.define_quotas(identity)
         stored = {
             row.provider: row for row in await self._procedures.lookup_providers(tenant=identity.tenant)
@@ -88,14 +88,14 @@ class ProviderService:
 
     async def get(self, identity: Identity, name: str) -> ProviderState:
         """One provider. Raises NotFound."""
-        for state in await self.list(identity):
+        for state in await self.find(identity):
             if state.name == name:
                 return state
         raise NotFound(
             f"there is no provider {name}", code="PROVIDER_NOT_FOUND", details={"provider": name[:128]}
         )
 
-    async def set(
+    async def change(
         self, identity: Identity, name: str, *, enabled: bool | None = None, place: int | None = None
     ) -> ProviderState:
         """Switch a provider on or off, or give it a place (1..100) among the others; what is not given stays.
@@ -108,18 +108,18 @@ class ProviderService:
         )
         return await self.get(identity, name)
 
-    async def order(self, identity: Identity, names: Sequence[str]) -> "list[ProviderState]":
-        """Ask providers in this order; those that are not named follow in the order they have. Raises NotFound, Invalid."""
+    async def order(self, identity: Identity, names: Sequence[str]) -> list[ProviderState]:
+        """Ask providers in this order; those that are not named follow as they were. Raises NotFound, Invalid."""
         if len(set(names)) < len(names) or not names:
             raise Invalid("name each provider once", code="INVALID_ARGUMENT", details={"argument": "names"})
-        known = [state.name for state in await self.list(identity)]
+        known = [state.name for state in await self.find(identity)]
         for name in names:
             if name not in known:
                 await self.get(identity, name)
         wanted = [*names, *(name for name in known if name not in names)]
         for place, name in enumerate(wanted, 1):
             await self._procedures.lookup_set_provider(tenant=identity.tenant, provider=name, place=place)
-        return await self.list(identity)
+        return await self.find(identity)
 
     async def _reports(self, identity: Identity, providers: Any) -> dict[str, QuotaReport]:
         names = sorted({claim["quota"] for one in providers for claim in one.claims(SearchOptions())})
