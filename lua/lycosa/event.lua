@@ -49,7 +49,8 @@ local function open(args, now)
         }
         daemon.wake('event.expire')
     end
-    local is_repeated = #args.events > 0 and row[LAST] == args.first + #args.events - 1 and row[ENDED] == args.ended
+    local is_repeated = (#args.events > 0 or args.ended) and row[LAST] == args.first + #args.events - 1
+        and row[ENDED] == args.ended
     local follows = not row[ENDED] and row[LAST] == args.first - 1
     if row[WRITER] ~= args.writer or not (follows or is_repeated) then
         errors.raise('EVENT_OUT_OF_ORDER', {stream = args.stream, first = args.first, last = row[LAST]})

@@ -238,6 +238,9 @@ class AnalysisAsked(Asked):
         None, description="Of the report; the question's when absent."
     )
     fresh: bool = Field(False, description="Ask the model even if the same analysis is in the cache.")
+    goes_on: bool = Field(
+        False, description="Write it to its end when the client hangs up; its events can be read on."
+    )
 
 
 class RequestSummaryOut(Answer):

@@ -24,11 +24,12 @@ from lycosa.analysis.report import (
     TokenEvent,
 )
 from lycosa.analysis.texts import clean, clip_bytes
-from lycosa.errors import Conflict, Internal, Invalid, LycosaError, NotFound
+from lycosa.errors import Conflict, Internal, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, RequestSourceInput
 from lycosa.providers.llm import Models
 from lycosa.services.cache import Cache, CacheService
+from lycosa.services.events import EventService, Journal
 from lycosa.services.knowledge import ANALYSIS, ReportMemory, StoreKnowledge
 from lycosa.settings import Settings
 
@@ -54,6 +55,7 @@ class AnalysisService:
         self._procedures = procedures
         self._settings = settings
         self._cache = cache or CacheService(procedures)
+        self._events = EventService(procedures)
         self._models: Models | None = None
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
@@ -66,33 +68,47 @@ class AnalysisService:
         language: str | None = None,
         fresh: bool = False,
         request_id: str | None = None,
+        *,
+        is_kept: bool = False,
+        goes_on: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Gather what is known about a customer and write a sourced analysis: events, the report as the last.
 
         `question` (at most 4,096 bytes) turns it to one matter; `language` is en or ru, else that of the question or
         customer; `fresh` writes anew whatever the cache holds. `request_id` is the idempotency key: a request that
-        was answered before is answered again as it was recorded. Closing the generator stops the model call.
+        was answered before is answered again as it was recorded. `is_kept` keeps the events for ten minutes under the
+        request's id (EventService.follow). Closing the generator stops the model call, unless it `goes_on`.
         Raises NotFound for an unknown customer, Invalid, Unavailable or TimedOut when the record cannot be read,
         Conflict when the request id stands for another request; all before the first event.
         """
         events: asyncio.Queue[Event | None] = asyncio.Queue()
+        identifier = request_id or str(uuid4())
+        journal = self._events.journal(identity, identifier) if is_kept else None
+
+        def emit(event: Event) -> None:
+            events.put_nowait(event)
+            if journal is not None:
+                journal.add(event.event, event.model_dump_json())
+
         job = Job(
-            request_id=request_id or str(uuid4()),
+            request_id=identifier,
             tenant=identity.tenant,
             customer_id=customer_id,
             question=_checked_question(question),
             language=_checked_language(language),
             fresh=fresh,
-            emit=events.put_nowait,
+            emit=emit,
         )
         work = self._start(self._answer(job, is_named=request_id is not None))
         work.add_done_callback(lambda _: events.put_nowait(None))
+        if journal is not None:
+            work.add_done_callback(lambda ended: self._end_journal(journal, ended))
         try:
             while (event := await events.get()) is not None:
                 yield event
             await work
         finally:
-            if not work.done():
+            if not work.done() and not goes_on:
                 work.cancel()
                 # Whoever closes us may be cancelled too: the work records its end all the same, see _record_end.
                 await asyncio.wait({work})
@@ -127,6 +143,19 @@ class AnalysisService:
         if not task.cancelled():
             # Taken note of, also when whoever asked has gone.
             task.exception()
+
+    def _end_journal(self, journal: Journal, work: asyncio.Task[None]) -> None:
+        """Write the end of the events behind the work, as it ended."""
+        problem: LycosaError | None = None
+        if work.cancelled():
+            problem = Unavailable("whoever asked hung up before the end", code="ANALYSIS_CANCELLED")
+        elif isinstance(found := work.exception(), LycosaError):
+            problem = found
+        writing = journal.end(problem)
+        if writing is not None:
+            writing.set_name("record")
+            self._background.add(writing)
+            writing.add_done_callback(self._background.discard)
 
     def _writer(self) -> Writer:
         if self._models is None:
