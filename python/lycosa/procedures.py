@@ -728,7 +728,7 @@ class LookupDecision(NamedTuple):
     """LookupDecision as the store answers it."""
 
     outcome: Literal["hit", "stale", "lease", "pending", "denied"]
-    entry: CacheEntry | None | None
+    entry: CacheEntry | None
     lease: LookupLease | None
     reason: Literal["stale", "refreshing", "denied"] | None
     ticket: str | None
@@ -740,11 +740,7 @@ class LookupDecision(NamedTuple):
 def _lookupdecision(value: Any) -> LookupDecision:
     return LookupDecision(
         outcome=value["outcome"],
-        entry=None
-        if value.get("entry") is None
-        else None
-        if value.get("entry") is None
-        else _cacheentry(value.get("entry")),
+        entry=None if value.get("entry") is None else _cacheentry(value.get("entry")),
         lease=None if value.get("lease") is None else _lookuplease(value.get("lease")),
         reason=value.get("reason"),
         ticket=value.get("ticket"),
@@ -1419,6 +1415,7 @@ class Procedures:
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
         """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
+        self._wait: Callable[..., Awaitable[Any]] = client.wait
         # Unix seconds by the server's wall clock.
         self.server_time = client.server_time
         self._cache_get = (
@@ -1891,7 +1888,7 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
-        answer = await self._call("lycosa.lookup.await", args, timeout, idempotent=False)
+        answer = await self._wait("lycosa.lookup.await", args, timeout, idempotent=False)
         return _lookupdecision(answer)
 
     async def lookup_begin(
