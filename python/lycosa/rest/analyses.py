@@ -88,6 +88,7 @@ async def analyze(
             asked.question,
             language=asked.language,
             fresh=asked.fresh,
+            mode=asked.mode,
             request_id=identifier,
             is_kept=is_kept,
             goes_on=asked.goes_on,
