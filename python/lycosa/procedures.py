@@ -1856,6 +1856,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        since: float | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
         """Wait for the leader of a pending question: his answer, his denial, or the lease when he vanished or gave up. Still pending when the time is over.
@@ -1870,6 +1871,7 @@ class Procedures:
         request: its row in the history when it is served from the cache
         ticket: of the pending decision
         wait: seconds at the most
+        since: an answer made since then is fresh, whatever max_age says
         Raises InvalidArgument, LookupBusy, MemoryFull, QuotaUnknown, RequestExists.
         """
         args: dict[str, Any] = {
@@ -1888,6 +1890,8 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
+        if since is not None:
+            args["since"] = since
         answer = await self._wait("lycosa.lookup.await", args, timeout, idempotent=False)
         return _lookupdecision(answer)
 

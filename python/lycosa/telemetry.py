@@ -167,6 +167,48 @@ class HttpMetrics:
             self.lag.set(worst)
 
 
+class LookupMetrics:
+    """Figures of searches and of calls of providers, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._searches = Counter(
+            "lycosa_searches",
+            "Searches by how they ended: hit, stale, bought, shared, or the kind of the error.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._calls = Counter(
+            "lycosa_provider_calls",
+            "Calls of a provider: ok, cancelled, or why they failed.",
+            ("provider", "result"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "lycosa_provider_call_duration_seconds",
+            "Seconds of a call of a provider.",
+            ("provider",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._cost = Counter(
+            "lycosa_provider_cost_usd",
+            "US dollars that calls of a provider have cost.",
+            ("provider",),
+            registry=self.registry,
+        )
+
+    def answered(self, outcome: str) -> None:
+        """Count one search."""
+        self._searches.labels(outcome).inc()
+
+    def called(self, provider: str, result: str, seconds: float, cost_microusd: int) -> None:
+        """Count one call of a provider."""
+        self._calls.labels(provider, result).inc()
+        self._seconds.labels(provider).observe(seconds)
+        self._cost.labels(provider).inc(cost_microusd / 1_000_000)
+
+
 class StoreCollector(Collector):
     """The store's own figures, as they were asked for before the scrape is answered."""
 

@@ -126,6 +126,7 @@ return {
             TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST,
             {'ticket', TOKEN, doc = 'of the pending decision'},
             {'wait', T.number{min = 0, max = 600}, doc = 'seconds at the most'},
+            {'since', T.time, optional = true, doc = 'an answer made since then is fresh, whatever max_age says'},
         },
         returns = DECISION,
         errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'REQUEST_EXISTS', 'MEMORY_FULL', 'LOOKUP_BUSY'},

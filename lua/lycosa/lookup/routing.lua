@@ -106,24 +106,24 @@ function routing.choose(tenant, candidates, tried, lease, now)
     return saved and take(saved, 'first') or nil, skipped
 end
 
----The denial that follows from who was passed over: what to wait for, if waiting helps anybody.
+---The denial that follows from who was passed over and who failed: what to wait for, if waiting helps anybody.
+---@param failed table[] of health.failed
 ---@param skipped table[] of routing.choose
 ---@return {kind: string, reason: string, retry_after: number?}
-function routing.denial(skipped)
+function routing.denial(failed, skipped)
     local kind, words, soonest = 'unavailable', {}, nil
-    for _, one in ipairs(skipped) do
-        if one.reason == 'quota' or one.reason == 'throttled' or one.reason == 'exhausted' then
-            kind = 'exhausted'
+    for _, list in ipairs{failed, skipped} do
+        for _, one in ipairs(list) do
+            if one.reason == 'quota' or one.reason == 'throttled' or one.reason == 'exhausted' then
+                kind = 'exhausted'
+            end
+            if one.retry_after ~= nil and (soonest == nil or one.retry_after < soonest) then
+                soonest = one.retry_after
+            end
+            table.insert(words, ('%s: %s'):format(one.provider, one.detail and one.reason .. ' ' .. one.detail or one.reason))
         end
-        if one.retry_after ~= nil and (soonest == nil or one.retry_after < soonest) then
-            soonest = one.retry_after
-        end
-        table.insert(words, ('%s: %s'):format(one.provider, one.detail and one.reason .. ' ' .. one.detail or one.reason))
     end
-    return {
-        kind = kind, reason = #words > 0 and table.concat(words, ', ') or 'every provider has failed',
-        retry_after = soonest,
-    }
+    return {kind = kind, reason = table.concat(words, ', '), retry_after = soonest}
 end
 
 return routing

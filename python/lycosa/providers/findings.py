@@ -35,7 +35,7 @@ _LONGEST_DATE: Final = 64
 LONGEST_ANSWER: Final = 32_000
 
 Cause = Literal["transient", "throttled", "exhausted", "refused", "invalid"]
-_Domain = Annotated[str, StringConstraints(pattern=r"^[\w-]{1,63}(\.[\w-]{1,63}){1,10}$", max_length=253)]
+_Domain = Annotated[str, StringConstraints(pattern=r"^[\w-]+(\.[\w-]+)+$", max_length=253)]
 
 
 class Finding(BaseModel):
