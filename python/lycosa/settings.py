@@ -1,7 +1,9 @@
 """Settings of the Python side, from the environment and a `.env` file. The server reads the same names."""
 
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Literal
+from urllib.parse import urlsplit
 
 from pydantic import AliasChoices, Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -84,8 +86,34 @@ class Settings(BaseSettings):
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False
-    tavily_api_key: SecretStr | None = Field(default=None, validation_alias=_named("TAVILY_API_KEY"))
+    tavily_api_key: SecretStr | None = Field(
+        default=None,
+        validation_alias=_named("TAVILY_API_KEY"),
+        description="One key, or several between commas.",
+    )
     perplexity_api_key: SecretStr | None = Field(default=None, validation_alias=_named("PERPLEXITY_API_KEY"))
+    tavily_base_url: str = Field(default="https://api.tavily.com", validation_alias=_named("TAVILY_BASE_URL"))
+    perplexity_base_url: str = Field(
+        default="https://api.perplexity.ai", validation_alias=_named("PERPLEXITY_BASE_URL")
+    )
+    tavily_rate_per_minute: int = Field(default=100, ge=1, le=1_000_000, description="Requests of each key.")
+    tavily_monthly_credits: int = Field(default=1_000, ge=0, le=1_000_000_000, description="Of each key.")
+    tavily_credit_usd: Decimal = Field(default=Decimal("0.008"), ge=0, le=1, description="Price of a credit.")
+    perplexity_rate_per_minute: int = Field(
+        default=3_000, ge=1, le=1_000_000, description="Searches of each key."
+    )
+    perplexity_agent_rate_per_minute: int = Field(
+        default=60, ge=1, le=1_000_000, description="Agent's answers of each key."
+    )
+    perplexity_monthly_usd: Decimal = Field(
+        default=Decimal(5), ge=0, le=1_000_000, description="Dollars that each key may spend in a month."
+    )
+    perplexity_search_usd: Decimal = Field(
+        default=Decimal("0.005"), ge=0, le=1, description="Price of a search."
+    )
+    perplexity_preset: Literal["fast", "low", "medium", "high", "xhigh", "wide-research"] = Field(
+        default="low", description="How the agent answers when depth is asked for."
+    )
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_named("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_named("OPENAI_BASE_URL"))
 
@@ -94,6 +122,16 @@ class Settings(BaseSettings):
     def _printable(cls, value: str) -> str:
         if not value.isprintable():
             raise ValueError("holds control characters")
+        return value
+
+    @field_validator("tavily_base_url", "perplexity_base_url")
+    @classmethod
+    def _web_address(cls, value: str) -> str:
+        parts = urlsplit(value)
+        # Reading the port checks it, too.
+        plain = parts.port != 0 and not (parts.query or parts.fragment or "@" in parts.netloc)
+        if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
+            raise ValueError("is not http(s)://host[:port][/path]")
         return value
 
     @property

@@ -15,6 +15,7 @@ from lycosa.analysis.texts import clean, one_line
 from lycosa.procedures import LookupClaim
 
 __all__ = [
+    "LONGEST_ANSWER",
     "MOST_RESULTS",
     "Cause",
     "Finding",
@@ -22,8 +23,10 @@ __all__ = [
     "Provider",
     "ProviderFailure",
     "SearchOptions",
+    "bounded",
     "cleaned",
     "distinct",
+    "visible",
     "web_address",
 ]
 
@@ -171,13 +174,23 @@ def web_address(url: object) -> str | None:
     return url
 
 
+def visible(text: str) -> str:
+    """The text without characters that are not seen, line feeds apart; blanks stay as they are, as streams need it."""
+    return "".join(
+        character for character in text if character == "\n" or unicodedata.category(character)[0] != "C"
+    )
+
+
 def cleaned(url: object, title: object, text: object, score: object, published: object) -> Finding | None:
     """One result of whatever a provider sent as its fields; None when its URL is none of the web."""
     address = web_address(url)
-    if address is None:
-        return None
+    return None if address is None else bounded(address, title, text, score, published)
+
+
+def bounded(ref: str, title: object, text: object, score: object, published: object) -> Finding:
+    """One result whose reference is known to be good."""
     return Finding(
-        url=address,
+        url=ref,
         title=one_line(title, _LONGEST_TITLE) if isinstance(title, str) else "",
         text=clean(text, _LONGEST_TEXT) if isinstance(text, str) else "",
         score=_number(score),
