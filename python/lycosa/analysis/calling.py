@@ -97,7 +97,9 @@ class _Opened:
     rest: AsyncGenerator[AIMessageChunk, None]
 
 
-def _opening(name: str, source: ChatSource, spent: Spent, stack: AsyncExitStack) -> Runnable[PromptValue, _Opened]:
+def _opening(
+    name: str, source: ChatSource, spent: Spent, stack: AsyncExitStack
+) -> Runnable[PromptValue, _Opened]:
     """Begin the answer of one model. What it holds open is let go with the stack."""
 
     async def begin(prompt: PromptValue) -> _Opened:

@@ -184,7 +184,9 @@ async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, W
         draft = await write(writer, gathered, job.question, job.say, job.spent)
     except Exception as problem:
         reason = "; ".join([*job.spent.failures[:-1], named(problem)])
-        _log.warning("model_gave_up", model=job.spent.model or writer.name, problem=reason, pieces=job.spent.pieces)
+        _log.warning(
+            "model_gave_up", model=job.spent.model or writer.name, problem=reason, pieces=job.spent.pieces
+        )
         draft = write_extractive(gathered, job.question, job.say if job.first_token is None else _unsaid)
         draft.degraded.append(f"extractive: the model {job.spent.model or writer.name} failed ({reason})")
         job.model = extractive.name

@@ -184,7 +184,9 @@ def _stored(knowledge: Knowledge, customer: Customer, asked: Asked) -> dict[str,
     branches: dict[str, Read] = {
         "documents": lambda: knowledge.search(about, customer.id, kind=None, limit=8),
         "notes": lambda: knowledge.search(_query(customer, question), customer.id, kind="note", limit=4),
-        "kept": lambda: knowledge.search(_query(customer, question), customer.id, kind=WEB, limit=_WEB_RESULTS),
+        "kept": lambda: knowledge.search(
+            _query(customer, question), customer.id, kind=WEB, limit=_WEB_RESULTS
+        ),
         "own": lambda: knowledge.own(customer.id, 4),
     }
     if customer.segment:
@@ -209,6 +211,7 @@ def _web(knowledge: Knowledge, customer: Customer, asked: Asked) -> dict[str, Re
             request_id=f"{prefix}-{number}",
             limit=_WEB_RESULTS,
             deep=asked.mode == "deep",
+            agents=asked.mode == "deep" and number == 1,
         )
 
     return {

@@ -136,9 +136,12 @@ class Knowledge(Protocol):
         every one but `web`.
         """
 
-    async def web(self, query: str, *, request_id: str, limit: int, deep: bool) -> WebFound:
-        """What the web says, bought once and shared; `deep` may take longer and cost more. `request_id` is that of
-        its own row in the history. Raises Exhausted or Unavailable when there is nobody who can be asked now.
+    async def web(
+        self, query: str, *, request_id: str, limit: int, deep: bool = False, agents: bool = False
+    ) -> WebFound:
+        """What the web says, bought once and shared; `deep` may take longer and cost more, and with `agents` those are
+        asked first who read and answer in words. `request_id` is that of its own row in the history. Raises Exhausted
+        or Unavailable when there is nobody who can be asked now.
         """
 
     async def own(self, customer_id: str, limit: int) -> list[Passage]:

@@ -15,7 +15,7 @@ _DEEP: Final = ("web.news", "web.risks", "web.plans")
 
 
 def web_queries(customer: Customer, question: str | None, language: Language, mode: Mode) -> list[str]:
-    """The queries of one analysis: none (quick), one (standard), or that one and those about news, risks and plans (deep).
+    """The queries of one analysis: none (quick), one (standard), or besides it news, risks and plans (deep).
 
     Only the name, the industry and the country of the record leave the house, never figures, addresses or notes.
     """

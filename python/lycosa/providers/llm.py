@@ -96,7 +96,9 @@ def _names(wanted: str) -> list[str]:
 def _provider(name: str, settings: Settings) -> _Provider:
     provider, colon, model = name.partition(":")
     if not (provider and colon and model):
-        raise _refused(name, "use auto, offline, extractive or <provider>:<model>, more of these after commas")
+        raise _refused(
+            name, "use auto, offline, extractive or <provider>:<model>, more of these after commas"
+        )
     return _Provider(name, _options(provider, settings))
 
 
@@ -107,7 +109,9 @@ def _refused(wanted: str, problem: str) -> Invalid:
 
 
 def _options(provider: str, settings: Settings) -> dict[str, Any]:
-    """What init_chat_model is given. Retrying is the chain's affair, which says what it did. Keys of other providers it finds in the environment under their own names."""
+    """What init_chat_model is given. Retrying is the chain's affair, which says what it did. Keys of other providers it finds in
+    the environment under their own names.
+    """
     options: dict[str, Any] = {"timeout": _MODEL_SECONDS, "max_retries": 0}
     if provider == "openai":
         options["stream_usage"] = True

@@ -47,7 +47,9 @@ class StoreKnowledge:
     @property
     def searches_web(self) -> bool:
         """Whether there is anybody to ask but the own documents."""
-        return self._lookups is not None and any(name != DOCUMENTS for name in self._lookups.providers)
+        if self._lookups is None:
+            return False
+        return any(name != DOCUMENTS for name in self._lookups.providers(self._identity, agents=True))
 
     async def customer(self, customer_id: str) -> Customer:
         """The record. Raises NotFound."""
@@ -136,7 +138,9 @@ class StoreKnowledge:
         )
         return Found(passages, answer.waiting, answer.bounded)
 
-    async def web(self, query: str, *, request_id: str, limit: int, deep: bool) -> WebFound:
+    async def web(
+        self, query: str, *, request_id: str, limit: int, deep: bool = False, agents: bool = False
+    ) -> WebFound:
         """What the web says, through the gate: bought once and shared.
 
         It is asked in the name of nobody in particular: what it brings is kept for every customer it may concern.
@@ -151,6 +155,7 @@ class StoreKnowledge:
             options,
             deadline=_DEEP_SECONDS if deep else _WEB_SECONDS,
             request_id=request_id,
+            agents=agents,
         )
         if answer.provider == DOCUMENTS:
             # What the store knows was searched for this customer already, and of others nothing may be said here.
