@@ -70,10 +70,17 @@ class Settings(BaseSettings):
     tenant: str = Field(default="default", min_length=1, max_length=128)
     call_timeout: float = Field(default=5.0, gt=0, le=600, description="Deadline of one call, seconds.")
     llm: str = Field(
-        default="auto", description="auto, offline, extractive, or <provider>:<model> of init_chat_model."
+        default="auto",
+        description="auto, offline, extractive, or <provider>:<model> of init_chat_model; after commas who stands in.",
     )
     analysis_ttl: float = Field(
         default=86_400.0, gt=0, le=31_536_000, description="Seconds a report stays cached."
+    )
+    analysis_budget: int = Field(
+        default=4_000,
+        ge=300,
+        le=200_000,
+        description="Tokens that the sources of an analysis may take of a prompt.",
     )
     analysis_quota: str | None = Field(
         default=None,

@@ -106,6 +106,7 @@ return {
             {'customer_id', T.name, optional = true, doc = 'only documents of this customer'},
             {'include_general', T.boolean, default = false, doc = 'with customer_id: also documents of no customer'},
             {'kind', T.name, optional = true},
+            {'without_kind', T.name, optional = true, doc = 'leaves documents of this kind out'},
         },
         returns = T.record('DocumentSearch', {
             {'hits', T.list(HIT, {max = ranking.MOST})},

@@ -26,6 +26,13 @@ return {
     -- document
     DOCUMENT_NOT_FOUND = {kind = 'not_found', message = 'document {id} does not exist'},
 
+    -- event
+    EVENT_OUT_OF_ORDER = {
+        kind = 'conflict', message = 'event {first} cannot follow {last} in stream {stream}, or the stream is not of this writer',
+    },
+    EVENT_STREAM_FULL = {kind = 'exhausted', message = 'stream {stream} holds {bytes} bytes, at most {limit} are kept'},
+    EVENT_STREAM_NOT_FOUND = {kind = 'not_found', message = 'there are no events of {stream}: unknown, or kept no longer'},
+
     -- lookup
     LEASE_LOST = {kind = 'conflict', message = 'the lease of {key} has ended or is not of this token; nothing was changed'},
     LOOKUP_BUSY = {kind = 'unavailable', message = '{waiting} callers wait for answers already; ask again'},

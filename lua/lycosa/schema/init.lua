@@ -21,6 +21,7 @@ schema.MIGRATIONS = {
     '0005_quota',
     '0006_cache',
     '0007_lookup',
+    '0008_event',
 }
 
 local function load_migration(module)

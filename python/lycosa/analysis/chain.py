@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -10,15 +10,17 @@ import structlog
 from pydantic import ValidationError
 
 from lycosa.analysis import prompts
-from lycosa.analysis.gather import Gathered, gather
+from lycosa.analysis.calling import Spent, named
+from lycosa.analysis.gather import Asked, Gathered, gather
 from lycosa.analysis.key import analysis_key
 from lycosa.analysis.knowledge import Knowledge
-from lycosa.analysis.model import ModelBusy, Writer
+from lycosa.analysis.model import Writer
 from lycosa.analysis.report import (
     Event,
     FactEvent,
     Finding,
     Language,
+    Mode,
     Report,
     Source,
     SourceEvent,
@@ -28,7 +30,7 @@ from lycosa.analysis.report import (
     Tokens,
 )
 from lycosa.analysis.rules import apply_rules
-from lycosa.analysis.writing import Draft, Spent, write_extractive, write_offline, write_with_model
+from lycosa.analysis.writing import Draft, write_extractive, write_offline, write_with_model
 from lycosa.errors import LycosaError
 
 __all__ = ["Job", "Memory", "run_chain"]
@@ -56,6 +58,9 @@ class Job:
     question: str | None
     language: Language | None
     fresh: bool
+    mode: Mode
+    # Tokens that the sources may take of a prompt.
+    budget: int
     emit: Callable[[Event], None]
     started: float = field(default_factory=time.perf_counter)
     spent: Spent = field(default_factory=Spent)
@@ -89,15 +94,15 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
 
     Raises LycosaError when the customer's record cannot be read. A model that fails does not fail the report.
     """
-    gathered = await gather(
-        knowledge, job.customer_id, job.question, job.language, started=job.started, emit=job.emit
-    )
+    asked = Asked(job.request_id, job.customer_id, job.question, job.language, job.mode, job.budget)
+    gathered = await gather(knowledge, asked, started=job.started, emit=job.emit)
     gather_ms = job.elapsed_ms()
     job.sources = gathered.sources
     key = analysis_key(
         tenant=job.tenant,
         customer=gathered.customer,
         question=job.question,
+        mode=job.mode,
         language=gathered.language,
         sources=gathered.sources,
         prompt_version=_prompt_version(writer),
@@ -156,6 +161,7 @@ def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Repo
             "question": job.question,
             "past_requests": gathered.past,
             "tokens": Tokens(),
+            "web_cost_microusd": gathered.web_cost_microusd,
             "timings": timings,
             "cached": True,
             "degraded": [*kept.degraded, *gathered.degraded],
@@ -164,7 +170,7 @@ def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Repo
 
 
 async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, Writer, bool]:
-    """The draft, who wrote it, and whether that was for want of the model asked."""
+    """The draft, who wrote it, and whether that was for want of the model asked: such a report is not kept."""
     extractive = Writer("extractive", "extractive")
     if writer.kind == "extractive":
         draft = write_extractive(gathered, job.question, job.say)
@@ -177,30 +183,26 @@ async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, W
     try:
         draft = await write(writer, gathered, job.question, job.say, job.spent)
     except Exception as problem:
-        reason = _named(problem)
-        _log.warning("model_failed", model=writer.name, problem=reason, pieces=job.spent.pieces)
+        reason = "; ".join([*job.spent.failures[:-1], named(problem)])
+        _log.warning(
+            "model_gave_up", model=job.spent.model or writer.name, problem=reason, pieces=job.spent.pieces
+        )
         draft = write_extractive(gathered, job.question, job.say if job.first_token is None else _unsaid)
-        draft.degraded.append(f"extractive: the model {writer.name} failed ({reason})")
+        draft.degraded.append(f"extractive: the model {job.spent.model or writer.name} failed ({reason})")
         job.model = extractive.name
         job.step("write", f"{writer.name} failed after {job.spent.pieces} tokens, extractive instead")
         return draft, extractive, True
-    used = writer if job.spent.began is not None else extractive
+    used = extractive if job.spent.model is None else replace(writer, name=job.spent.model)
+    if used.kind != "extractive" and used.name != writer.name:
+        draft.degraded.append(f"model: {'; '.join(job.spent.failures)}, {used.name} wrote instead")
     job.model = used.name
     dropped = f", {draft.dropped_facts} without a true quote" if draft.dropped_facts else ""
     job.step("write", f"{used.name}: {job.spent.tokens().output} tokens, {len(draft.facts)} facts{dropped}")
-    return draft, used, False
+    return draft, used, used.kind != "extractive" and used.name != writer.name
 
 
 def _unsaid(_: str) -> None:
     """Prose already streams: the extractive summary stands in the report only."""
-
-
-def _named(problem: Exception) -> str:
-    """What went wrong in a few words of ours: a provider's own message may hold parts of a key."""
-    if isinstance(problem, ModelBusy):
-        return str(problem)
-    status = getattr(problem, "status_code", None)
-    return f"{type(problem).__name__}{f' {status}' if isinstance(status, int) else ''}"
 
 
 def _report(
@@ -221,6 +223,7 @@ def _report(
         customer_id=gathered.customer.id,
         customer_name=gathered.customer.name,
         question=job.question,
+        mode=job.mode,
         language=gathered.language,
         summary=draft.summary,
         facts=draft.facts,
@@ -232,6 +235,7 @@ def _report(
         writer=kind,
         model=used.name,
         tokens=job.spent.tokens(),
+        web_cost_microusd=gathered.web_cost_microusd,
         timings=Timings(
             gather_ms=gather_ms,
             first_token_ms=job.first_token,

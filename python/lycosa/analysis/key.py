@@ -6,7 +6,7 @@ import unicodedata
 from collections.abc import Sequence
 
 from lycosa.analysis.knowledge import Customer
-from lycosa.analysis.report import Language, Source
+from lycosa.analysis.report import Language, Mode, Source
 
 __all__ = ["analysis_key", "normal_question"]
 
@@ -23,6 +23,7 @@ def analysis_key(
     tenant: str,
     customer: Customer,
     question: str | None,
+    mode: Mode,
     language: Language,
     sources: Sequence[Source],
     prompt_version: str,
@@ -43,6 +44,7 @@ def analysis_key(
         "tenant": tenant,
         "customer": [customer.id, customer.version],
         "question": normal_question(question),
+        "mode": mode,
         "language": language,
         "sources": texts,
         "prompt": prompt_version,

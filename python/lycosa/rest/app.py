@@ -19,7 +19,7 @@ import lycosa
 from lycosa.errors import Internal, LycosaError
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, connect
-from lycosa.rest import analyses, cache, customers, documents, operations, quotas, requests
+from lycosa.rest import analyses, analysis_events, cache, customers, documents, operations, quotas, requests
 from lycosa.rest.answers import request_id
 from lycosa.rest.observed import Observed
 from lycosa.rest.problems import internal, of_error, of_status, of_validation, respond
@@ -50,7 +50,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.identity = Identity.local(settings)
     app.state.metrics = HttpMetrics()
-    for surface in (customers, documents, analyses, requests, cache, quotas, operations):
+    for surface in (customers, documents, analyses, analysis_events, requests, cache, quotas, operations):
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
     for route in app.routes:

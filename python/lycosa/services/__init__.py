@@ -11,6 +11,7 @@ from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
+from lycosa.services.events import EventService
 from lycosa.services.imports import ImportService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
@@ -33,6 +34,7 @@ class Services:
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
         self.quotas = QuotaService(procedures)
+        self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
         self.system = SystemService(procedures)
