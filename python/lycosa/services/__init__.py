@@ -60,6 +60,11 @@ class Services:
 
         return ProviderService(self._procedures, self.lookups)
 
+    @property
+    def searches(self) -> bool:
+        """Whether `lookups` has been made."""
+        return "lookups" in vars(self)
+
     async def prepare(self) -> None:
         """Import what `analyses` and `lookups` import, in a thread, so that the event loop does not stand still."""
         for name in ("lookup_setup", "provider_states", "analyses"):
@@ -69,7 +74,7 @@ class Services:
         """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
         if "analyses" in vars(self):
             await self.analyses.aclose()
-        if "lookups" in vars(self):
+        if self.searches:
             await self.lookups.aclose()
         await self.cache.aclose()
 

@@ -107,6 +107,10 @@ class ProviderService:
         # Stable: those without a place stay in the order of the settings.
         return sorted(states, key=lambda one: one.place or _MOST_PLACES + 1)
 
+    async def breakers(self, identity: Identity, timeout: float | None = None) -> list[LookupProvider]:
+        """What the store knows of the providers that were ever asked."""
+        return await self._procedures.lookup_providers(tenant=identity.tenant, timeout=timeout)
+
     async def get(self, identity: Identity, name: str) -> ProviderState:
         """One provider. Raises NotFound."""
         for state in await self.find(identity):
