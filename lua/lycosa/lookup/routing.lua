@@ -1,7 +1,8 @@
 -- Which provider buys the answer.
 --
 -- The rule: the first candidate in order that may be called and whose quotas have the units; they are reserved at once.
--- One whose quotas are 80 % taken gives way to a cheaper candidate behind it that may be called, too.
+-- One of whose budgets 80 % are taken gives way to a cheaper candidate behind it that may be called, too. One that claims
+-- nothing is no cheaper one but the last resort: the rest of a budget is spent before it is asked.
 
 local errors = require('lycosa.core.errors')
 local quota = require('lycosa.quota')
@@ -47,14 +48,14 @@ local function reserve(tenant, candidate, id, seconds)
     }
 end
 
--- Whether a cheaper candidate stands behind one whose quotas are nearly spent, and may be called.
+-- Whether a cheaper candidate stands behind one whose budgets are nearly spent, and may be called.
 local function cheaper_behind(tenant, order, at, tried, now)
     if not quota.is_near(tenant, order[at].claims) then
         return false
     end
     for i = at + 1, #order do
         local other = order[i]
-        if not tried[other.provider] and other.cost < order[at].cost
+        if not tried[other.provider] and other.cost < order[at].cost and #other.claims > 0
             and health.obstacle(tenant, other.provider, now) == nil then
             return true
         end
@@ -95,7 +96,11 @@ function routing.choose(tenant, candidates, tried, lease, now)
                 saved = candidate
                 table.insert(skipped, {provider = candidate.provider, reason = 'near_limit'})
             else
-                local chosen = take(candidate, saved and 'near_limit' or i == 1 and 'first' or 'fallback')
+                local chosen
+                if saved ~= nil and #candidate.claims == 0 then
+                    chosen, saved = take(saved, 'first'), nil
+                end
+                chosen = chosen or take(candidate, saved and 'near_limit' or i == 1 and 'first' or 'fallback')
                 if chosen then
                     return chosen, skipped
                 end
