@@ -73,7 +73,9 @@ class World:
 
     async def analyze(self, customer: str = "c1", **asked: Any) -> Report:
         """Run one analysis to its end; its events stay in `seen`. The report comes once and last."""
-        self.seen = [event async for event in self.service.analyze(self.identity, customer, **asked)]
+        self.seen = []
+        async for event in self.service.analyze(self.identity, customer, **asked):
+            self.seen.append(event)
         reports = [event for event in self.seen if isinstance(event, ReportEvent)]
         assert len(reports) == 1
         assert self.seen[-1] is reports[0]

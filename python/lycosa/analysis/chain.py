@@ -1,5 +1,6 @@
 """The chain: gather, look into the cache, write with one model call, apply the rules, remember."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -46,6 +47,12 @@ class Memory(Protocol):
 
     async def put(self, key: str, report: str) -> None:
         """Keep a report's JSON for the time of the settings."""
+
+    async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
+        """Take the lead in writing, or wait for whoever has it (`waits` is told): what he kept; None: write it."""
+
+    async def release(self, key: str) -> None:
+        """Give the lead away, if one has it. Raises nothing."""
 
 
 @dataclass(slots=True)
@@ -111,6 +118,22 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
     kept = await _recalled(job, memory, key)
     if kept is not None:
         return _again(job, kept, gathered, gather_ms)
+    if writer.kind == "extractive":
+        return await _written(job, gathered, memory, writer, key, gather_ms)
+    try:
+        kept = None if job.fresh else await _shared(job, memory, key)
+        if kept is not None:
+            return _again(job, kept, gathered, gather_ms)
+        return await _written(job, gathered, memory, writer, key, gather_ms)
+    finally:
+        # Whoever waits for us must not wait for nothing, whatever has ended us.
+        await asyncio.shield(memory.release(key))
+
+
+async def _written(
+    job: Job, gathered: Gathered, memory: Memory, writer: Writer, key: str, gather_ms: float
+) -> Report:
+    """A new report, kept where it may answer others."""
     for source in gathered.sources:
         job.emit(SourceEvent(source=source))
     draft, used, fell_back = await _write(job, gathered, writer)
@@ -127,6 +150,17 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
             degraded.append(f"cache: {problem.code}")
     timings = report.timings.model_copy(update={"total_ms": job.elapsed_ms()})
     return report.model_copy(update={"degraded": degraded, "timings": timings})
+
+
+async def _shared(job: Job, memory: Memory, key: str) -> Report | None:
+    """The report that somebody else writes just now, None when it is ours to write."""
+    text = await memory.lead(
+        key, job.question or "", lambda: job.step("cache", "waiting: the same report is being written")
+    )
+    try:
+        return Report.model_validate_json(text) if text is not None else None
+    except ValidationError:
+        return None
 
 
 async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
