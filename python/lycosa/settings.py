@@ -88,6 +88,21 @@ class Settings(BaseSettings):
         max_length=128,
         description="Quota of which every analysis asked over HTTP takes one unit.",
     )
+    search_timeout: float = Field(
+        default=20.0, gt=0, le=590, description="Deadline of a search outside, seconds."
+    )
+    search_ttl: float = Field(
+        default=86_400.0,
+        ge=1,
+        le=31_536_000,
+        description="Seconds what was found stays fresh; news an hour at most.",
+    )
+    search_stale_for: float = Field(
+        default=604_800.0,
+        ge=0,
+        le=31_536_000,
+        description="Seconds more in which it is served while it is renewed, or nobody can be asked.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False
     tavily_api_key: SecretStr | None = Field(

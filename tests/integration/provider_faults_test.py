@@ -42,10 +42,8 @@ class Side:
 
 
 @pytest_asyncio.fixture(params=["tavily", "perplexity"])
-async def side(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Side]:
-    """Each search provider with attempts of at most 0.3 s and pauses of at most 10 and 20 ms."""
-    monkeypatch.setattr(Tavily, "patience", {"basic": 0.3, "advanced": 0.3})
-    monkeypatch.setattr("lycosa.providers.perplexity._PATIENCE_SECONDS", 0.3)
+async def side(request: pytest.FixtureRequest) -> AsyncIterator[Side]:
+    """Each search provider with pauses of at most 10 and 20 ms."""
     standin: Loopback
     provider: Provider
     if request.param == "tavily":
@@ -95,10 +93,27 @@ TABLE: list[tuple[Fault, Cause, int, int]] = [
 ]
 
 
-@pytest.mark.parametrize(("fault", "cause", "sent", "charged"), TABLE, ids=lambda value: str(value)[:60])
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Attempts of at most 0.15 s."""
+    monkeypatch.setattr(Tavily, "patience", {"basic": 0.15, "advanced": 0.15})
+    monkeypatch.setattr("lycosa.providers.perplexity._PATIENCE_SECONDS", 0.15)
+
+
+def _label(value: object) -> str:
+    if not isinstance(value, Fault):
+        return str(value)
+    return "-".join(
+        str(part) for part in (value.status, value.manner, *value.headers.values(), value.payload) if part
+    )
+
+
+@pytest.mark.parametrize(("fault", "cause", "sent", "charged"), TABLE, ids=_label)
 async def test_a_fault_has_its_meaning(
-    side: Side, fault: Fault, cause: Cause, sent: int, charged: int
+    side: Side, fault: Fault, cause: Cause, sent: int, charged: int, request: pytest.FixtureRequest
 ) -> None:
+    if fault.delay or fault.manner.startswith("slow"):
+        request.getfixturevalue("impatient")
     side.standin.always = fault
     failure = await side.fails()
     assert failure.cause == cause
@@ -166,6 +181,7 @@ async def test_no_call_outlives_its_deadline(side: Side, manner: Any) -> None:
 
 async def test_half_of_all_requests_failing_is_no_storm(side: Side) -> None:
     """C3: at most 1.5 requests a call."""
+    side.provider._http._pause = 0.0  # type: ignore[attr-defined]
     chance = random.Random(7)
     side.standin.plan(*(Fault(status=500) if chance.random() < 0.5 else None for _ in range(1_000)))
     calls = 120

@@ -14,6 +14,7 @@ import zlib
 from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Literal, Self
 
 Manner = Literal[
@@ -237,8 +238,7 @@ class Loopback:
                 writer.write(b" " * 65_536)
                 await writer.drain()
         elif fault.manner == "gzip_bomb":
-            packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
-            body = b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush()
+            body = await asyncio.to_thread(_bomb)
             headers = {"content-encoding": "gzip", "content-length": str(len(body))}
             await _head(writer, 200, "application/json", headers)
             writer.write(body)
@@ -261,6 +261,12 @@ class Loopback:
             "charged": self.charged,
             "keys": {key: {"requests": a.requests, "charged": a.charged} for key, a in self.accounts.items()},
         }
+
+
+@cache
+def _bomb() -> bytes:
+    packer = zlib.compressobj(1, zlib.DEFLATED, zlib.MAX_WBITS | 16)
+    return b"".join(packer.compress(b" " * 2**20) for _ in range(64)) + packer.flush()
 
 
 async def _head(writer: asyncio.StreamWriter, status: int, kind: str, headers: Mapping[str, str]) -> None:

@@ -40,8 +40,6 @@ class SmallSearch:
     # Every question that came, and what was charged.
     asked: list[str] = field(default_factory=list)
     charged: int = 0
-    hung_up: int = 0
-    path: str = ""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -65,23 +63,24 @@ class SmallSearch:
                 length = int(head.split("content-length:")[1].split("\r\n")[0])
                 question = json.loads(await reader.readexactly(length))["question"]
                 self.asked.append(question)
+                fault = self.faults.pop(0) if self.faults else self.always
+                # Whoever has a question charges for it, whether or not his answer arrives.
+                self.charged += fault is None or fault.charged
                 await asyncio.sleep(self.delay)
-                if not await self._answer(writer, question):
+                if not await self._answer(writer, question, fault):
                     break
-        except (asyncio.IncompleteReadError, ConnectionError):
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
+            # The last is the end of the test's event loop, which streams would log as an error.
             pass
         finally:
             self._open.discard(writer)
             writer.close()
 
-    async def _answer(self, writer: asyncio.StreamWriter, question: str) -> bool:
-        fault = self.faults.pop(0) if self.faults else self.always
+    async def _answer(self, writer: asyncio.StreamWriter, question: str, fault: Fault | None) -> bool:
         if fault is None:
-            self.charged += 1
             results = [{"url": f"https://example.com/{n}", "text": f"{question}: {n}"} for n in (1, 2)]
             self._write(writer, 200, {"results": [] if self.empty else results}, None)
         else:
-            self.charged += fault.charged
             if fault.cut:
                 return False
             self._write(writer, fault.status, {"charged": fault.charged}, fault.retry_after)

@@ -20,6 +20,8 @@ from lycosa.settings import Settings
 
 if TYPE_CHECKING:
     from lycosa.services.analyses import AnalysisService
+    from lycosa.services.lookups import Lookups
+    from lycosa.services.provider_states import ProviderService
 
 
 class Services:
@@ -44,14 +46,31 @@ class Services:
 
         return AnalysisService(self._procedures, self._settings, self.cache)
 
+    @cached_property
+    def lookups(self) -> "Lookups":
+        """Searching outside. Made when it is first asked for, since it opens connections to providers."""
+        from lycosa.services.lookup_setup import make_lookups
+
+        return make_lookups(self._procedures, self._settings)
+
+    @cached_property
+    def providers(self) -> "ProviderService":
+        """The providers that `lookups` asks."""
+        from lycosa.services.provider_states import ProviderService
+
+        return ProviderService(self._procedures, self.lookups)
+
     async def prepare(self) -> None:
-        """Import what `analyses` imports, in a thread, so that the event loop does not stand still for it."""
-        await asyncio.to_thread(import_module, "lycosa.services.analyses")
+        """Import what `analyses` and `lookups` import, in a thread, so that the event loop does not stand still."""
+        for name in ("lookup_setup", "provider_states", "analyses"):
+            await asyncio.to_thread(import_module, f"lycosa.services.{name}")
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
         if "analyses" in vars(self):
             await self.analyses.aclose()
+        if "lookups" in vars(self):
+            await self.lookups.aclose()
         await self.cache.aclose()
 
 

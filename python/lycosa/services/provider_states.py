@@ -1,6 +1,6 @@
-"""Providers of outside knowledge as an administrator sees them: how they are, what is left, in which order they are asked."""
+"""Providers of outside knowledge as an administrator sees them: how they are, what is left, who is asked first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -9,7 +9,9 @@ from lycosa.errors import Invalid, NotFound
 from lycosa.identity import Identity
 from lycosa.procedures import LookupProvider, Procedures, QuotaReport
 from lycosa.providers.findings import Provider, SearchOptions
+from lycosa.providers.usage import UsageWatch
 from lycosa.services.amounts import plain_amount
+from lycosa.services.lookup_setup import keep_usage, watches_of
 from lycosa.services.lookups import Lookups
 
 __all__ = ["ProviderQuota", "ProviderService", "ProviderState"]
@@ -34,6 +36,18 @@ class ProviderQuota(BaseModel):
     unknown: str = Field(description="Of calls whose end nobody told; counts as spent.", examples=["0"])
     left: str = Field(examples=["987"])
     reset: float | None = Field(description="When it is whole again, unix seconds.")
+
+
+class ProviderDrift(BaseModel):
+    """What the provider's own account told, beside what is counted here, in credits."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", from_attributes=True)
+
+    told: int
+    counted: int
+    drift: int = Field(description="Told less counted: above zero somebody else spends with the key.")
+    adopted: int = Field(description="How many of them were counted here at once.")
+    read_at: float
 
 
 class ProviderState(BaseModel):
@@ -61,6 +75,7 @@ class ProviderState(BaseModel):
         description="With its unit; None where nothing is counted by the month."
     )
     quotas: list[ProviderQuota]
+    drift: ProviderDrift | None = Field(description="As this process read it last; None when it never did.")
 
 
 class ProviderService:
@@ -69,9 +84,15 @@ class ProviderService:
     def __init__(self, procedures: Procedures, lookups: Lookups) -> None:
         self._procedures = procedures
         self._lookups = lookups
+        self._watches: Mapping[str, UsageWatch] = {}
 
-    async def list(self, identity: Identity) -> "list[ProviderState]":
-        """Every provider in the order in which they are asked, and those that were asked once and are not set up now."""
+    async def watch(self, identity: Identity) -> None:
+        """Define the quotas of the providers and compare their accounts with what is counted here, for ever."""
+        self._watches = watches_of(self._lookups, self._procedures, identity)
+        await keep_usage(self._lookups, self._watches, identity)
+
+    async def find(self, identity: Identity) -> list[ProviderState]:
+        """Every provider in the order in which they are asked; also those that were asked once and are gone now."""
         await self._lookups.define_quotas(identity)
         stored = {
             row.provider: row for row in await self._procedures.lookup_providers(tenant=identity.tenant)
@@ -80,7 +101,7 @@ class ProviderService:
         reports = await self._reports(identity, providers.values())
         now = self._procedures.server_time()
         states = [
-            _state(name, providers.get(name), stored.get(name), reports, now)
+            _state(name, providers.get(name), stored.get(name), reports, now, self._watches.get(name))
             for name in [*providers, *(name for name in stored if name not in providers)]
         ]
         # Stable: those without a place stay in the order of the settings.
@@ -88,14 +109,14 @@ class ProviderService:
 
     async def get(self, identity: Identity, name: str) -> ProviderState:
         """One provider. Raises NotFound."""
-        for state in await self.list(identity):
+        for state in await self.find(identity):
             if state.name == name:
                 return state
         raise NotFound(
             f"there is no provider {name}", code="PROVIDER_NOT_FOUND", details={"provider": name[:128]}
         )
 
-    async def set(
+    async def change(
         self, identity: Identity, name: str, *, enabled: bool | None = None, place: int | None = None
     ) -> ProviderState:
         """Switch a provider on or off, or give it a place (1..100) among the others; what is not given stays.
@@ -108,18 +129,18 @@ class ProviderService:
         )
         return await self.get(identity, name)
 
-    async def order(self, identity: Identity, names: Sequence[str]) -> "list[ProviderState]":
-        """Ask providers in this order; those that are not named follow in the order they have. Raises NotFound, Invalid."""
+    async def order(self, identity: Identity, names: Sequence[str]) -> list[ProviderState]:
+        """Ask providers in this order; those that are not named follow as they were. Raises NotFound, Invalid."""
         if len(set(names)) < len(names) or not names:
             raise Invalid("name each provider once", code="INVALID_ARGUMENT", details={"argument": "names"})
-        known = [state.name for state in await self.list(identity)]
+        known = [state.name for state in await self.find(identity)]
         for name in names:
             if name not in known:
                 await self.get(identity, name)
         wanted = [*names, *(name for name in known if name not in names)]
         for place, name in enumerate(wanted, 1):
             await self._procedures.lookup_set_provider(tenant=identity.tenant, provider=name, place=place)
-        return await self.list(identity)
+        return await self.find(identity)
 
     async def _reports(self, identity: Identity, providers: Any) -> dict[str, QuotaReport]:
         names = sorted({claim["quota"] for one in providers for claim in one.claims(SearchOptions())})
@@ -139,6 +160,7 @@ def _state(
     row: LookupProvider | None,
     reports: dict[str, QuotaReport],
     now: float,
+    watch: UsageWatch | None,
 ) -> ProviderState:
     claims = [] if provider is None else provider.claims(SearchOptions())
     mine = {claim["quota"]: reports[claim["quota"]] for claim in claims if claim["quota"] in reports}
@@ -172,6 +194,7 @@ def _state(
         cost_microusd=None if provider is None else provider.cost(SearchOptions()),
         spent_this_month=spent,
         quotas=[_quota(report) for report in mine.values()],
+        drift=None if watch is None or watch.last is None else ProviderDrift.model_validate(watch.last),
     )
 
 
