@@ -11,11 +11,9 @@ import pytest_asyncio
 from lycosa.analysis.report import Report
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures
-from lycosa.providers.documents import Documents
-from lycosa.providers.registry import agents_of, limits_of, providers_of
-from lycosa.services.documents import DocumentService
+from lycosa.services.lookup_setup import make_lookups
 from lycosa.services.lookups import Lookups
-from lycosa.services.quotas import QuotaService
+from lycosa.services.provider_states import ProviderService
 from lycosa.settings import Settings
 from tests.conftest import until
 from tests.integration.analysis_world import World, answer, good, world
@@ -48,22 +46,6 @@ def found(url: str, text: str, title: str = "Page") -> dict[str, Any]:
     return {"title": title, "url": url, "content": text, "score": 0.5}
 
 
-def lookups_of(procedures: Procedures, settings: Settings) -> Lookups:
-    quotas, documents = QuotaService(procedures), DocumentService(procedures)
-
-    async def define(identity: Identity) -> None:
-        for limit in limits_of(settings):
-            await quotas.define(identity, **limit._asdict())
-
-    return Lookups(
-        procedures,
-        providers_of(settings),
-        agents=agents_of(settings),
-        own=lambda identity: Documents(documents, identity),
-        define=define,
-    )
-
-
 @pytest_asyncio.fixture
 async def web(procedures: Procedures, identity: Identity, server: Any) -> AsyncIterator[Web]:
     async with Tavily() as tavily, Perplexity() as perplexity:
@@ -74,7 +56,7 @@ async def web(procedures: Procedures, identity: Identity, server: Any) -> AsyncI
             perplexity_base_url=perplexity.base_url,
         )
         tavily.results = [found("https://www.example.com/mill?utm_source=x", NEWS)]
-        lookups = lookups_of(procedures, settings)
+        lookups = make_lookups(procedures, settings)
         async with world(procedures, identity, settings, Script(good, usage=(321, 54)), lookups) as fir:
             yield Web(fir, tavily, perplexity, lookups)
         await lookups.aclose()
@@ -96,6 +78,8 @@ async def test_what_the_web_says_is_a_source_and_bought_once(web: Web) -> None:
     assert f'{source.id} kind=web title="Page" site="www.example.com"' in prompt
     recorded = await web.fir.recorded("r-1")
     assert ("web", source.ref) in [(one.kind, one.ref) for one in recorded.sources]
+    states = await ProviderService(web.fir.procedures, web.lookups).find(web.fir.identity)
+    assert "model" not in {state.name for state in states}
     # What was bought is now a document of the store: it does not make the same question another one.
     again = await web.analyze(question="what is new about Fir")
     assert (again.cached, again.web_cost_microusd, again.key) == (True, 0, report.key)
