@@ -94,8 +94,9 @@ async def serving(store: Store, search: Tavily, model: OpenAIModel) -> AsyncIter
         "LYCOSA_TAVILY_API_KEY": "tvly-bench",
         "LYCOSA_LOG_LEVEL": "warning",
     }
-    process = subprocess.Popen(
-        [sys.executable, str(ROOT / "deploy/serve.py")],
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        str(ROOT / "deploy/serve.py"),
         env=environment,
         cwd=store.data,
         stdin=subprocess.DEVNULL,
@@ -112,7 +113,7 @@ async def serving(store: Store, search: Tavily, model: OpenAIModel) -> AsyncIter
             yield client
     finally:
         process.terminate()
-        process.wait(10)
+        await asyncio.wait_for(process.wait(), 10)
 
 
 async def fill(rest: httpx.AsyncClient) -> None:
@@ -154,8 +155,9 @@ async def naive(scene: Scene, number: int) -> Took:
             return (await web.post("/search", json={"query": query, "max_results": 5})).text
 
         async def ask(model: str, prompt: str) -> tuple[str, float]:
-            chat = ChatOpenAI(model=model, base_url=scene.model.base_url, api_key="sk-bench", streaming=True)  # type: ignore[arg-type]
-            pieces, first = [], 0.0
+            chat = ChatOpenAI(model=model, base_url=scene.model.base_url, api_key="sk-bench", streaming=True)
+            pieces: list[str] = []
+            first = 0.0
             async for chunk in chat.astream(prompt):
                 if chunk.text and not pieces:
                     first = time.perf_counter() - started

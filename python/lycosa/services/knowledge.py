@@ -101,6 +101,11 @@ class StoreKnowledge:
             for row in page.rows
         ]
 
+    async def revision(self) -> str | None:
+        """Another text after every change of a stored document; None while some are not indexed yet."""
+        figures = await self._procedures.document_figures(tenant=self._tenant)
+        return None if figures.waiting else figures.revision
+
     async def search(self, query: str, customer_id: str, *, kind: str | None, limit: int) -> Found:
         """Best passages of the customer's own documents and of those of nobody in particular: of one kind, or of
         every one but `web`.

@@ -1,5 +1,6 @@
 """Reports as they are kept: found again by their key, and written by one caller at a time."""
 
+import json
 from collections.abc import Callable
 from typing import Final
 
@@ -18,6 +19,8 @@ _log = structlog.get_logger(__name__)
 MODEL: Final = "model"
 # A leader that has not written it by then is not waited for any longer, nor is one that died.
 _LEASE_SECONDS: Final = 45.0
+# So long what the web says counts as unchanged without being asked for: much less than it is kept anyway.
+_NOTE_SECONDS: Final = 60.0
 
 
 class ReportMemory:
@@ -45,6 +48,24 @@ class ReportMemory:
             media_type="application/json",
             tags=("analysis",),
         )
+
+    async def note(self, question: str, witness: str, key: str) -> None:
+        """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
+        value = json.dumps([witness, key]).encode()
+        try:
+            await self._cache.set(
+                self._identity, _note(question), value, ttl=min(_NOTE_SECONDS, self._ttl), tags=("analysis",)
+            )
+        except LycosaError as problem:
+            _log.info("report_not_noted", code=problem.code)
+
+    async def noted(self, question: str, witness: str) -> str | None:
+        """The key of the report that answers a question, None when nothing is noted or the witness is another."""
+        entry = await self._cache.get(self._identity, _note(question))
+        if entry is None:
+            return None
+        noted, key = json.loads(entry.value)
+        return str(key) if noted == witness else None
 
     async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
         """Take the lead in writing a report, or wait for whoever has it: the report's JSON when he has kept one.
@@ -97,6 +118,10 @@ class ReportMemory:
             ticket=ticket,
             wait=_LEASE_SECONDS,
         )
+
+
+def _note(question: str) -> str:
+    return f"analysis-note:{question}"
 
 
 def _name(key: str) -> str:
