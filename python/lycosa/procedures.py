@@ -455,6 +455,7 @@ class DocumentFigures(NamedTuple):
     posting_bytes: int
     waiting: int
     waiting_seconds: float
+    revision: str
 
 
 def _documentfigures(value: Any) -> DocumentFigures:
@@ -466,6 +467,7 @@ def _documentfigures(value: Any) -> DocumentFigures:
         posting_bytes=value["posting_bytes"],
         waiting=value["waiting"],
         waiting_seconds=value["waiting_seconds"],
+        revision=value["revision"],
     )
 
 

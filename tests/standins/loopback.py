@@ -94,7 +94,7 @@ class Loopback:
         self.accounts: dict[str, Account] = {}
         self._port = port
         self._server: asyncio.Server | None = None
-        self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Task[None]] = set()
 
     def answer(self, request: Request) -> Answer:
         """What the provider answers to a request."""
@@ -122,11 +122,14 @@ class Loopback:
     async def __aexit__(self, *_: object) -> None:
         assert self._server is not None
         self._server.close()
-        for writer in list(self._open):
-            writer.close()
+        for task in list(self._serving):
+            task.cancel()
+        await asyncio.gather(*self._serving)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self._open.add(writer)
+        serving = asyncio.current_task()
+        assert serving is not None
+        self._serving.add(serving)
         try:
             while True:
                 request = await self._read(reader)
@@ -144,10 +147,11 @@ class Loopback:
                     raise
                 if not whole:
                     return
-        except (ConnectionError, asyncio.IncompleteReadError):
+        except (ConnectionError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            # The caller went, or the stand-in does.
             pass
         finally:
-            self._open.discard(writer)
+            self._serving.discard(serving)
             writer.close()
 
     async def _read(self, reader: asyncio.StreamReader) -> Request:

@@ -130,6 +130,7 @@ return {
             {'posting_bytes', COUNT},
             {'waiting', COUNT, doc = 'documents that are stored but not yet indexed'},
             {'waiting_seconds', T.number{min = 0}, doc = 'how long the oldest of them has waited'},
+            {'revision', T.name, doc = 'another one after every change of a text'},
         }),
         errors = {},
         run = document.figures,

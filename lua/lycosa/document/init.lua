@@ -297,7 +297,7 @@ end
 ---Figures of a tenant's documents and of their index.
 ---@param args {tenant: string}
 ---@return {documents: integer, chunks: integer, terms: integer, postings: integer, posting_bytes: integer,
----     waiting: integer, waiting_seconds: number}
+---     waiting: integer, waiting_seconds: number, revision: string}
 function document.figures(args)
     local corpus = corpus_of(args.tenant)
     local function figure(number)
@@ -307,6 +307,8 @@ function document.figures(args)
         documents = figure(CORPUS.DOCUMENTS), chunks = figure(CORPUS.CHUNKS), terms = figure(CORPUS.TERMS),
         postings = figure(CORPUS.POSTINGS), posting_bytes = figure(CORPUS.POSTINGS) * packed.POSTING_BYTES,
         waiting = figure(CORPUS.WAITING), waiting_seconds = waiting_seconds(args.tenant, corpus),
+        -- What is stored takes new numbers of passages, and what is removed leaves fewer documents.
+        revision = ('%d.%d'):format(tonumber(figure(CORPUS.NEXT)), tonumber(figure(CORPUS.DOCUMENTS))),
     }
 end
 

@@ -113,7 +113,9 @@ def _opening(
                     return _Opened(name, chunk.text, rest)
             return _Opened(name, "", rest)
         except Exception as problem:
-            spent.failures.append(f"{name} failed ({named(problem)})")
+            failure = f"{name} failed ({named(problem)})"
+            if failure not in spent.failures:
+                spent.failures.append(failure)
             _log.warning("model_failed", model=name, problem=named(problem))
             raise
 

@@ -1,5 +1,6 @@
 """The chain: gather, look into the cache, write with one model call, apply the rules, remember."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -11,8 +12,8 @@ from pydantic import ValidationError
 
 from lycosa.analysis import prompts
 from lycosa.analysis.calling import Spent, named
-from lycosa.analysis.gather import Asked, Gathered, gather
-from lycosa.analysis.key import analysis_key
+from lycosa.analysis.gather import Asked, Gathered, Standing, gather, look
+from lycosa.analysis.key import analysis_key, question_key
 from lycosa.analysis.knowledge import Knowledge
 from lycosa.analysis.model import Writer
 from lycosa.analysis.report import (
@@ -21,6 +22,7 @@ from lycosa.analysis.report import (
     Finding,
     Language,
     Mode,
+    PastRequest,
     Report,
     Source,
     SourceEvent,
@@ -46,6 +48,18 @@ class Memory(Protocol):
 
     async def put(self, key: str, report: str) -> None:
         """Keep a report's JSON for the time of the settings."""
+
+    async def note(self, question: str, witness: str, key: str) -> None:
+        """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
+
+    async def noted(self, question: str, witness: str) -> str | None:
+        """The key of the report that answers a question, None when nothing is noted or the witness is another."""
+
+    async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
+        """Take the lead in writing, or wait for whoever has it (`waits` is told): what he kept; None: write it."""
+
+    async def release(self, key: str) -> None:
+        """Give the lead away, if one has it. Raises nothing."""
 
 
 @dataclass(slots=True)
@@ -95,7 +109,21 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
     Raises LycosaError when the customer's record cannot be read. A model that fails does not fail the report.
     """
     asked = Asked(job.request_id, job.customer_id, job.question, job.language, job.mode, job.budget)
-    gathered = await gather(knowledge, asked, started=job.started, emit=job.emit)
+    standing = await look(knowledge, asked, started=job.started, emit=job.emit)
+    short = question_key(asked, job.tenant, _prompt_version(writer), writer.name)
+    kept = None if job.fresh else await _unchanged(job, memory, short, standing)
+    if kept is not None:
+        past = [answer.request for answer in standing.past]
+        return _again(job, kept, past, job.elapsed_ms())
+    gathered = await gather(knowledge, asked, standing, started=job.started, emit=job.emit)
+    report = await _answered(job, gathered, memory, writer)
+    if standing.witness is not None and not gathered.degraded:
+        await memory.note(short, standing.witness, report.key)
+    return report
+
+
+async def _answered(job: Job, gathered: Gathered, memory: Memory, writer: Writer) -> Report:
+    """The report on what was gathered: kept, written by somebody else just now, or written here."""
     gather_ms = job.elapsed_ms()
     job.sources = gathered.sources
     key = analysis_key(
@@ -110,7 +138,23 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
     )
     kept = await _recalled(job, memory, key)
     if kept is not None:
-        return _again(job, kept, gathered, gather_ms)
+        return _again(job, kept, gathered.past, gather_ms, gathered)
+    if writer.kind == "extractive":
+        return await _written(job, gathered, memory, writer, key, gather_ms)
+    try:
+        kept = None if job.fresh else await _shared(job, memory, key)
+        if kept is not None:
+            return _again(job, kept, gathered.past, gather_ms, gathered)
+        return await _written(job, gathered, memory, writer, key, gather_ms)
+    finally:
+        # Whoever waits for us must not wait for nothing, whatever has ended us.
+        await asyncio.shield(memory.release(key))
+
+
+async def _written(
+    job: Job, gathered: Gathered, memory: Memory, writer: Writer, key: str, gather_ms: float
+) -> Report:
+    """A new report, kept where it may answer others."""
     for source in gathered.sources:
         job.emit(SourceEvent(source=source))
     draft, used, fell_back = await _write(job, gathered, writer)
@@ -127,6 +171,17 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
             degraded.append(f"cache: {problem.code}")
     timings = report.timings.model_copy(update={"total_ms": job.elapsed_ms()})
     return report.model_copy(update={"degraded": degraded, "timings": timings})
+
+
+async def _shared(job: Job, memory: Memory, key: str) -> Report | None:
+    """The report that somebody else writes just now, None when it is ours to write."""
+    text = await memory.lead(
+        key, job.question or "", lambda: job.step("cache", "waiting: the same report is being written")
+    )
+    try:
+        return Report.model_validate_json(text) if text is not None else None
+    except ValidationError:
+        return None
 
 
 async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
@@ -146,8 +201,25 @@ async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
     return report
 
 
-def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Report:
-    """A kept report as the answer to this request."""
+async def _unchanged(job: Job, memory: Memory, short: str, standing: Standing) -> Report | None:
+    """The report that was given to the same question a moment ago, when nothing it rests on has changed since."""
+    if standing.witness is None:
+        return None
+    try:
+        key = await memory.noted(short, standing.witness)
+        text = await memory.get(key) if key is not None else None
+        report = Report.model_validate_json(text) if text is not None else None
+    except (LycosaError, ValidationError):
+        return None
+    if report is not None:
+        job.step("cache", "hit: asked a moment ago, and nothing has changed")
+    return report
+
+
+def _again(
+    job: Job, kept: Report, past: list[PastRequest], gather_ms: float, gathered: Gathered | None = None
+) -> Report:
+    """A kept report as the answer to this request; `gathered` what was read for it."""
     job.sources, job.model = kept.sources, kept.model
     for source in kept.sources:
         job.emit(SourceEvent(source=source))
@@ -159,12 +231,12 @@ def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Repo
         update={
             "request_id": job.request_id,
             "question": job.question,
-            "past_requests": gathered.past,
+            "past_requests": past,
             "tokens": Tokens(),
-            "web_cost_microusd": gathered.web_cost_microusd,
+            "web_cost_microusd": gathered.web_cost_microusd if gathered else 0,
             "timings": timings,
             "cached": True,
-            "degraded": [*kept.degraded, *gathered.degraded],
+            "degraded": [*kept.degraded, *(gathered.degraded if gathered else ())],
         }
     )
 

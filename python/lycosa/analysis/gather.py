@@ -1,14 +1,10 @@
-"""Gathering what is known: record and history at once, then figures and texts at once."""
+"""Gathering what is known: record and history at once, then figures, texts and the web at once."""
 
-import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
-
-from langchain_core.runnables import RunnableLambda, RunnableParallel
+from typing import Any
 
 from lycosa.analysis.knowledge import (
     WEB,
@@ -21,6 +17,7 @@ from lycosa.analysis.knowledge import (
     WebFound,
     guess_language,
 )
+from lycosa.analysis.parts import Part, Read, parallel, together
 from lycosa.analysis.passages import Chosen, in_turns
 from lycosa.analysis.queries import web_queries
 from lycosa.analysis.report import Language, Mode, PastRequest, Source, StepEvent
@@ -28,7 +25,7 @@ from lycosa.analysis.sources import history_passages, make_sources
 from lycosa.analysis.texts import clip_bytes, one_line
 from lycosa.errors import LycosaError
 
-__all__ = ["Asked", "Gathered", "gather"]
+__all__ = ["Asked", "Gathered", "Standing", "gather", "look"]
 
 # Results of one search of the web.
 _WEB_RESULTS = 5
@@ -36,7 +33,6 @@ _WEB_RESULTS = 5
 _MAX_QUERY = 1_000
 
 Emit = Callable[[StepEvent], None]
-Read = Callable[[], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +45,18 @@ class Asked:
     language: Language | None
     mode: Mode
     budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The record, the history, and a witness: equal witnesses mean that record, texts and history are the same. None
+    when that cannot be told.
+    """
+
+    customer: Customer
+    past: list[PastAnswer]
+    parts: Mapping[str, Part]
+    witness: str | None
 
 
 @dataclass(slots=True)
@@ -67,53 +75,7 @@ class Gathered:
     web_cost_microusd: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one branch brought: a value or the error that kept it from it."""
-
-    value: Any = None
-    problem: LycosaError | None = None
-
-
-def _branch(read: Read, running: set[asyncio.Task[Any]]) -> RunnableLambda[Any, _Part]:
-    """A branch whose failure is its result: one that fails does not undo the others."""
-
-    async def run(_: Any) -> _Part:
-        work = asyncio.ensure_future(_part(read))
-        running.add(work)
-        return await work
-
-    return RunnableLambda(run)
-
-
-async def _part(read: Read) -> _Part:
-    try:
-        return _Part(value=await read())
-    except LycosaError as problem:
-        return _Part(problem=problem)
-
-
-async def _parallel(branches: Mapping[str, Read], ended: Callable[[str, _Part], None]) -> dict[str, _Part]:
-    """Run all branches at once; `ended` hears of each as it ends. Whoever cancels it cancels them."""
-    parts: dict[str, _Part] = {}
-    running: set[asyncio.Task[Any]] = set()
-    runnable = RunnableParallel({name: _branch(read, running) for name, read in branches.items()})
-    stream = cast(AsyncGenerator[dict[str, _Part], None], runnable.astream(None))
-    try:
-        async with aclosing(stream) as chunks:
-            async for chunk in chunks:
-                for name, part in chunk.items():
-                    parts[name] = part
-                    ended(name, part)
-    finally:
-        # RunnableParallel leaves its branches running: a search that nobody waits for would go on to be paid for.
-        for work in running:
-            work.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
-    return parts
-
-
-def _told(name: str, part: _Part) -> str:
+def _told(name: str, part: Part) -> str:
     """What a step found, in a few words."""
     if part.problem is not None:
         return f"failed: {_reason(name, part.problem)}"
@@ -137,44 +99,62 @@ def _reason(name: str, problem: LycosaError) -> str:
     return f"{problem.code}, {one_line(problem.message, 200)}" if name.startswith(WEB) else problem.code
 
 
-async def gather(knowledge: Knowledge, asked: Asked, *, started: float, emit: Emit) -> Gathered:
-    """Everything known about the customer, as sources in the report's language.
+async def look(knowledge: Knowledge, asked: Asked, *, started: float, emit: Emit) -> Standing:
+    """Whom it is about, and how the store stands: what is read first and always.
 
     `started` is the moment of the request (perf_counter); `emit` hears of every step as it ends. Raises what the
-    record raises (NotFound, Unavailable); any other part that fails is missing and named in `degraded`.
+    record raises (NotFound, Unavailable), before any step is told.
     """
-
-    def ended(name: str, part: _Part) -> None:
-        emit(_step(name, _told(name, part), started))
-
-    held: list[tuple[str, _Part]] = []
-    first = await _parallel(
+    held: list[tuple[str, Part, float]] = []
+    parts = await together(
         {
             "customer": lambda: knowledge.customer(asked.customer_id),
             "history": lambda: knowledge.history(asked.customer_id),
+            "revision": knowledge.revision,
         },
-        lambda name, part: held.append((name, part)),
+        lambda name, part: held.append((name, part, time.perf_counter())),
     )
-    record = first["customer"]
+    record, revision = parts["customer"], parts.pop("revision")
     if record.problem is not None:
         # Nothing was emitted yet: the caller can still answer with the error alone.
         raise record.problem
-    for name, part in held:
-        ended(name, part)
+    for name, part, at in held:
+        if name in parts:
+            emit(_step(name, _told(name, part), started, at))
     customer: Customer = record.value
+    past: list[PastAnswer] = _value(parts, "history") or []
+    told = [answer.request.id for answer in past if answer.answer]
+    # A store that could not be read stands for nothing.
+    known = revision.value is not None and all(part.problem is None for part in parts.values())
+    witness = f"{customer.version} {revision.value} {' '.join(told)}" if known else None
+    return Standing(customer, past, parts, witness)
+
+
+async def gather(
+    knowledge: Knowledge, asked: Asked, standing: Standing, *, started: float, emit: Emit
+) -> Gathered:
+    """Everything known about the customer, as sources in the report's language. `started` and `emit` as in `look`.
+
+    Raises nothing of the store's: a part that fails is missing and named in `degraded`.
+    """
+
+    def ended(name: str, part: Part) -> None:
+        emit(_step(name, _told(name, part), started))
+
+    customer = standing.customer
     branches = _stored(knowledge, customer, asked)
     if asked.mode != "quick" and not knowledge.searches_web:
         emit(_step(WEB, "not asked: no provider is configured", started))
     else:
         branches |= _web(knowledge, customer, asked)
-    gathered, chosen = _assemble(customer, asked, first | await _parallel(branches, ended))
+    gathered, chosen = _assemble(asked, standing, await parallel(branches, ended))
     left_out = f"{chosen.repeats} repeats and {chosen.beyond_budget} beyond the budget left out"
     emit(_step("sources", f"{len(gathered.sources)}, about {chosen.tokens} tokens; {left_out}", started))
     return gathered
 
 
-def _step(name: str, detail: str, started: float) -> StepEvent:
-    elapsed = (time.perf_counter() - started) * 1000
+def _step(name: str, detail: str, started: float, at: float | None = None) -> StepEvent:
+    elapsed = ((at or time.perf_counter()) - started) * 1000
     return StepEvent(name=name, detail=detail, elapsed_ms=round(elapsed, 2))
 
 
@@ -226,8 +206,8 @@ def _query(customer: Customer, question: str | None = None) -> str:
     return clip_bytes(" ".join(word for word in words if word), _MAX_QUERY)
 
 
-def _assemble(customer: Customer, asked: Asked, parts: Mapping[str, _Part]) -> tuple[Gathered, Chosen]:
-    past: list[PastAnswer] = _value(parts, "history") or []
+def _assemble(asked: Asked, standing: Standing, more: Mapping[str, Part]) -> tuple[Gathered, Chosen]:
+    customer, past, parts = standing.customer, standing.past, {**standing.parts, **more}
     candidates = _candidates(parts, customer.id, past)
     own = [passage.language for passage in candidates if passage.customer_id == customer.id]
     language = asked.language or guess_language(asked.question, customer, own)
@@ -248,7 +228,7 @@ def _assemble(customer: Customer, asked: Asked, parts: Mapping[str, _Part]) -> t
     return gathered, chosen
 
 
-def _degraded(parts: Mapping[str, _Part]) -> list[str]:
+def _degraded(parts: Mapping[str, Part]) -> list[str]:
     degraded = [
         f"{name}: {_reason(name, part.problem)}" for name, part in parts.items() if part.problem is not None
     ]
@@ -262,16 +242,16 @@ def _degraded(parts: Mapping[str, _Part]) -> list[str]:
     return list(dict.fromkeys(degraded))
 
 
-def _value(parts: Mapping[str, _Part], name: str) -> Any:
+def _value(parts: Mapping[str, Part], name: str) -> Any:
     part = parts.get(name)
     return part.value if part is not None else None
 
 
-def _web_found(parts: Mapping[str, _Part]) -> list[WebFound]:
+def _web_found(parts: Mapping[str, Part]) -> list[WebFound]:
     return [part.value for part in parts.values() if isinstance(part.value, WebFound)]
 
 
-def _candidates(parts: Mapping[str, _Part], customer_id: str, past: list[PastAnswer]) -> list[Passage]:
+def _candidates(parts: Mapping[str, Part], customer_id: str, past: list[PastAnswer]) -> list[Passage]:
     """The passages best first: those of the question, notes, the web and the rest in turns, then own ones that search
     did not find, then past answers. What searches of the web left in the store counts where the web says nothing now:
     else every search would change the sources of all others.

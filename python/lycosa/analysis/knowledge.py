@@ -131,6 +131,9 @@ class Knowledge(Protocol):
     def searches_web(self) -> bool:
         """Whether there is anybody to ask about the web."""
 
+    async def revision(self) -> str | None:
+        """Another text after every change of a stored document; None while some are not indexed yet."""
+
     async def search(self, query: str, customer_id: str, *, kind: str | None, limit: int) -> Found:
         """Best passages of the customer's own documents and of those of nobody in particular: of one kind, or of
         every one but `web`.

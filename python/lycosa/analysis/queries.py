@@ -24,6 +24,8 @@ def web_queries(customer: Customer, question: str | None, language: Language, mo
     about = " ".join(part for part in (customer.industry, customer.country) if part)
     values = {"name": customer.name, "about": about}
     if question:
+        # As in the key of an analysis, the closing mark makes no other question.
+        question = question.rstrip(" ?!.")
         named = content_words(customer.name) <= content_words(question)
         asked = question if named else f"{customer.name}: {question}"
     else:

@@ -69,12 +69,13 @@ class Account:
         }
 
     @contextmanager
-    def billed(self, rate_of: str, tally: Tally, each: int) -> Iterator[None]:
-        """Tell a failure of the block whose it is and what it took."""
+    def billed(self, name: str, rate_of: str, tally: Tally, each: int) -> Iterator[None]:
+        """Tell a failure of the block whose it is, whether it was charged and what it took."""
         try:
             yield
         except ProviderFailure as failure:
-            failure.provider = self.name
+            failure.provider = name
+            failure.charged = each > 0 and tally.uncertain > 0
             failure.amounts = self.amounts(rate_of, tally, 0, each)
             raise
 

@@ -106,7 +106,7 @@ class JsonHttp:
     async def json(self, ask: Ask, deadline: float, tally: Tally) -> Any:
         """The JSON of a successful answer, within `deadline` seconds.
 
-        Raises ProviderFailure. `tally` says what was sent, also then.
+        Raises ProviderFailure, of which `tally` says what was sent and what may have been charged.
         """
 
         async def attempt(until: float) -> Any:
@@ -120,12 +120,12 @@ class JsonHttp:
             finally:
                 await response.aclose()
 
-        return await self._tried(ask, deadline, tally, attempt)
+        return await self._tried(ask, deadline, attempt)
 
     async def events(self, ask: Ask, deadline: float, tally: Tally) -> AsyncGenerator[Any, None]:
         """The JSON of every server-sent event of a successful answer; an attempt is made again only before the first.
 
-        Raises ProviderFailure. Closing the generator closes the connection.
+        Raises ProviderFailure as `json` does. Closing the generator closes the connection.
         """
         clock = asyncio.get_running_loop().time
         end = clock() + deadline
@@ -133,7 +133,7 @@ class JsonHttp:
         async def attempt(until: float) -> httpx.Response:
             return await self._open(ask, until, tally, _EVENTS)
 
-        response = await self._tried(ask, deadline, tally, attempt)
+        response = await self._tried(ask, deadline, attempt)
         response.stream = BoundedStream(response, MOST_BYTES)
         try:
             async with aclosing(EventSource(response).aiter_sse()) as events:
@@ -150,9 +150,7 @@ class JsonHttp:
         finally:
             await response.aclose()
 
-    async def _tried(
-        self, ask: Ask, deadline: float, tally: Tally, attempt: Callable[[float], Awaitable[_T]]
-    ) -> _T:
+    async def _tried(self, ask: Ask, deadline: float, attempt: Callable[[float], Awaitable[_T]]) -> _T:
         """Make attempts until one succeeds, no other may follow or the deadline would pass."""
         clock = asyncio.get_running_loop().time
         end = clock() + deadline
@@ -169,14 +167,10 @@ class JsonHttp:
                 wait = problem.retry_after * random.uniform(1, 1.1)
             return wait if wait < end - clock() and self._budget.take() else False
 
-        try:
-            async for trying in stamina.retry_context(on=pause, attempts=MOST_ATTEMPTS, timeout=None):
-                with trying:
-                    made += 1
-                    return await attempt(min(end, clock() + ask.patience))
-        except _Attempt as last:
-            last.charged = tally.uncertain > 0
-            raise
+        async for trying in stamina.retry_context(on=pause, attempts=MOST_ATTEMPTS, timeout=None):
+            with trying:
+                made += 1
+                return await attempt(min(end, clock() + ask.patience))
         raise AssertionError("unreachable")
 
     async def _open(self, ask: Ask, until: float, tally: Tally, accept: str) -> httpx.Response:

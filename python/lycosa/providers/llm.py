@@ -109,8 +109,9 @@ def _refused(wanted: str, problem: str) -> Invalid:
 
 
 def _options(provider: str, settings: Settings) -> dict[str, Any]:
-    """What init_chat_model is given. Retrying is the chain's affair, which says what it did. Keys of other providers it finds in
-    the environment under their own names.
+    """What init_chat_model is given. Retrying is the chain's affair, which says what it did.
+
+    Keys of other providers it finds in the environment under their own names.
     """
     options: dict[str, Any] = {"timeout": _MODEL_SECONDS, "max_retries": 0}
     if provider == "openai":

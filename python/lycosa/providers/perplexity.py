@@ -77,7 +77,7 @@ class Perplexity:
         tally = Tally()
         body = _search_body(question, options)
         ask = Ask("POST", "/search", self._account.secret, body, _PATIENCE_SECONDS, self._trust.judge)
-        with self._account.billed(RATE, tally, self._price):
+        with self._account.billed(self.name, RATE, tally, self._price):
             results = mapping(await self._http.json(ask, deadline, tally)).get("results")
             if not isinstance(results, list):
                 tally.uncertain += 1

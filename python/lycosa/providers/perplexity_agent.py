@@ -153,7 +153,7 @@ class PerplexityAgent:
         Raises ProviderFailure, also after pieces. Closing the generator stops the call, which was charged then.
         """
         tally, answer, held = Tally(), _Answer(), self.cost(options)
-        with self._account.billed(AGENT_RATE, tally, held):
+        with self._account.billed(self.name, AGENT_RATE, tally, held):
             async with aclosing(self._http.events(self._ask(question, options), deadline, tally)) as events:
                 async for raw in events:
                     event = mapping(raw)

@@ -106,7 +106,7 @@ class Tavily:
         """What the account says. It answers ten times in ten minutes: ask by `UsageWatch`. Raises ProviderFailure."""
         tally = Tally()
         ask = Ask("GET", "/usage", self._account.secret, judge=_judge)
-        with self._account.billed(_RATE, tally, 0):
+        with self._account.billed(self.name, _RATE, tally, 0):
             answer = mapping(await self._http.json(ask, deadline, tally))
             key, account = mapping(answer.get("key")), mapping(answer.get("account"))
             used = whole(key.get("usage"))
@@ -126,7 +126,7 @@ class Tavily:
     async def _asked(self, ask: Ask, deadline: float, price: int, most: int, text: str) -> Findings:
         """Send, and make findings of the answer; `price` is in credits, `text` the field that holds a result's text."""
         tally = Tally()
-        with self._account.billed(_RATE, tally, price):
+        with self._account.billed(self.name, _RATE, tally, price):
             answer = mapping(await self._http.json(ask, deadline, tally))
             results = answer.get("results")
             if not isinstance(results, list):

@@ -44,7 +44,7 @@ class Services:
         """The analyses. Only who asks for them pays for importing the libraries of language models: a second."""
         from lycosa.services.analyses import AnalysisService
 
-        return AnalysisService(self._procedures, self._settings, self.cache)
+        return AnalysisService(self._procedures, self._settings, self.cache, self.lookups)
 
     @cached_property
     def lookups(self) -> "Lookups":

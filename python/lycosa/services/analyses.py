@@ -31,8 +31,9 @@ from lycosa.procedures import Procedures, RequestSourceInput
 from lycosa.providers.llm import Models
 from lycosa.services.cache import Cache, CacheService
 from lycosa.services.events import EventService, Journal
-from lycosa.services.knowledge import ANALYSIS, ReportMemory, StoreKnowledge
+from lycosa.services.knowledge import ANALYSIS, StoreKnowledge
 from lycosa.services.lookups import Lookups
+from lycosa.services.reports import ReportMemory
 from lycosa.settings import Settings
 
 __all__ = ["AnalysisService"]
@@ -187,7 +188,7 @@ class AnalysisService:
             report = await run_chain(
                 job,
                 StoreKnowledge(self._procedures, identity, self._lookups),
-                ReportMemory(self._cache, job.tenant, self._settings.analysis_ttl),
+                ReportMemory(self._procedures, self._cache, identity, self._settings.analysis_ttl),
                 self._writer(),
             )
         except asyncio.CancelledError:

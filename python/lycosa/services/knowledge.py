@@ -13,11 +13,10 @@ from lycosa.identity import Identity
 from lycosa.procedures import Procedures, RequestSummary
 from lycosa.providers.documents import NAME as DOCUMENTS
 from lycosa.providers.findings import SearchOptions
-from lycosa.services.cache import Cache
 from lycosa.services.lookup_forms import LookupAnswer
 from lycosa.services.lookups import Lookups
 
-__all__ = ["ANALYSIS", "ReportMemory", "StoreKnowledge"]
+__all__ = ["ANALYSIS", "StoreKnowledge"]
 
 # The kind of request that an analysis is; its answer is no source for another one.
 ANALYSIS: Final = "analysis"
@@ -101,6 +100,11 @@ class StoreKnowledge:
             )
             for row in page.rows
         ]
+
+    async def revision(self) -> str | None:
+        """Another text after every change of a stored document; None while some are not indexed yet."""
+        figures = await self._procedures.document_figures(tenant=self._tenant)
+        return None if figures.waiting else figures.revision
 
     async def search(self, query: str, customer_id: str, *, kind: str | None, limit: int) -> Found:
         """Best passages of the customer's own documents and of those of nobody in particular: of one kind, or of
@@ -214,28 +218,3 @@ def _live(answer: LookupAnswer) -> tuple[Passage, ...]:
 
 def _tells(row: RequestSummary) -> bool:
     return row.kind != ANALYSIS and row.status in ("done", "degraded") and row.answer_bytes > 0
-
-
-class ReportMemory:
-    """Reports in the cache, for one tenant and a time in seconds."""
-
-    def __init__(self, cache: Cache, tenant: str, ttl: float) -> None:
-        self._cache = cache
-        self._identity = Identity(tenant)
-        self._ttl = ttl
-
-    async def get(self, key: str) -> str | None:
-        """The report's JSON, None when there is none or it has expired."""
-        entry = await self._cache.get(self._identity, f"analysis:{key}")
-        return None if entry is None else entry.value.decode(errors="replace")
-
-    async def put(self, key: str, report: str) -> None:
-        """Keep a report's JSON. Raises Unavailable when memory is full."""
-        await self._cache.set(
-            self._identity,
-            f"analysis:{key}",
-            report.encode(),
-            ttl=self._ttl,
-            media_type="application/json",
-            tags=("analysis",),
-        )

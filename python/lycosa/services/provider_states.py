@@ -13,6 +13,7 @@ from lycosa.providers.usage import UsageWatch
 from lycosa.services.amounts import plain_amount
 from lycosa.services.lookup_setup import keep_usage, watches_of
 from lycosa.services.lookups import Lookups
+from lycosa.services.reports import MODEL
 
 __all__ = ["ProviderQuota", "ProviderService", "ProviderState"]
 
@@ -102,7 +103,7 @@ class ProviderService:
         now = self._procedures.server_time()
         states = [
             _state(name, providers.get(name), stored.get(name), reports, now, self._watches.get(name))
-            for name in [*providers, *(name for name in stored if name not in providers)]
+            for name in [*providers, *(name for name in stored if name not in providers and name != MODEL)]
         ]
         # Stable: those without a place stay in the order of the settings.
         return sorted(states, key=lambda one: one.place or _MOST_PLACES + 1)
