@@ -88,6 +88,8 @@ TABLE: list[tuple[Fault, Cause, int, int]] = [
     (Fault(manner="html", charges=True), "transient", 1, 1),
     (Fault(manner="endless", charges=True), "transient", 1, 1),
     (Fault(manner="gzip_bomb", charges=True), "transient", 1, 1),
+    (Fault(headers={"content-encoding": "br"}, charges=True), "transient", 1, 1),
+    (Fault(headers={"content-encoding": "gzip"}, charges=True), "transient", 1, 1),
     (Fault(status=200, payload={"answer": "no results"}, charges=True), "transient", 1, 1),
     (Fault(status=200, payload=[], charges=True), "transient", 1, 1),
 ]
@@ -253,3 +255,47 @@ async def test_connections_are_used_again(side: Side) -> None:
     found = await asyncio.gather(*(side.provider.search(f"Acme {n}", OPTIONS, 5) for n in range(20)))
     assert {len(one.results) for one in found} == {3}
     assert side.standin.charged == 20 * side.price
+
+
+def _anything(chance: random.Random, depth: int = 0) -> Any:
+    """Some JSON, of names and values that a provider's answer has and of others."""
+    kind = chance.randrange(9 if depth < 4 else 6)
+    if kind < 6:
+        texts = ["", "https://a.org/", "\u202e", "x" * 9_000, "-1", "\ud800"]
+        numbers = [0, -1, 1e308, 10**400, True, float("nan")]
+        return chance.choice([None, chance.choice(texts), chance.choice(numbers)])
+    if kind == 6:
+        return [_anything(chance, depth + 1) for _ in range(chance.randrange(4))]
+    names = [
+        "results",
+        "usage",
+        "credits",
+        "url",
+        "title",
+        "content",
+        "snippet",
+        "score",
+        "date",
+        "error",
+        "?",
+    ]
+    return {name: _anything(chance, depth + 1) for name in chance.sample(names, chance.randrange(5))}
+
+
+async def test_whatever_json_comes_is_findings_or_a_failure(side: Side) -> None:
+    chance = random.Random(11)
+    outcomes: set[str] = set()
+    for _ in range(150):
+        payload = _anything(chance)
+        if chance.random() < 0.7:
+            payload = {"results": [_anything(chance, 1) for _ in range(30)], "usage": _anything(chance, 2)}
+        side.standin.plan(Fault(status=200, payload=payload))
+        try:
+            found = await side.provider.search("Acme", OPTIONS, 5)
+        except ProviderFailure as failure:
+            outcomes.add(failure.cause)
+        else:
+            outcomes.add("found")
+            assert len(found.results) <= OPTIONS.max_results
+            found.model_validate_json(found.model_dump_json())
+    assert outcomes == {"found", "transient"}

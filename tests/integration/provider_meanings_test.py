@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from typing import Any
 
 import pytest
 import pytest_asyncio
@@ -223,9 +224,8 @@ async def test_depth_asks_for_the_preset_of_the_settings(
 async def test_an_answer_that_comes_only_at_the_end_is_taken(
     agent: PerplexityAgent, standin: PerplexityStandin
 ) -> None:
-    whole = standin._response({"input": "Acme"}, "completed")
-    whole["usage"] = None
-    standin._events = lambda asked, _: [{"type": "response.completed", "response": whole}]  # type: ignore[method-assign]
+    whole = {**standin.response({"input": "Acme"}), "usage": None}
+    standin.events = [{"type": "response.completed", "response": whole}]
     found = await agent.search("Acme", OPTIONS, 5)
     assert found.answer == "The company is well known [1]."
     assert len(found.results) == 3
@@ -267,9 +267,9 @@ async def test_a_stream_that_breaks_is_charged_and_not_asked_again(
     ],
 )
 async def test_a_failure_in_the_stream_is_told(
-    agent: PerplexityAgent, standin: PerplexityStandin, events: list[object], words: str
+    agent: PerplexityAgent, standin: PerplexityStandin, events: list[Any], words: str
 ) -> None:
-    standin._events = lambda *_: events  # type: ignore[method-assign,assign,return-value]
+    standin.events = events
     with pytest.raises(ProviderFailure, match=words) as caught:
         await agent.search("Acme", OPTIONS, 5)
     assert (caught.value.cause, caught.value.charged) == ("transient", True)
@@ -298,8 +298,7 @@ async def test_a_stream_ends_at_its_deadline(agent: PerplexityAgent, standin: Pe
 
 
 async def test_a_stream_without_an_end_is_left(agent: PerplexityAgent, standin: PerplexityStandin) -> None:
-    events = [{"type": "response.output_text.delta", "delta": "long " * 20_000}] * 60
-    standin._events = lambda *_: events  # type: ignore[method-assign,assign]
+    standin.events = [{"type": "response.output_text.delta", "delta": "long " * 20_000}] * 60
     with pytest.raises(ProviderFailure, match="longer than"):
         await agent.search("Acme", OPTIONS, 10)
 

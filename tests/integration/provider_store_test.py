@@ -11,7 +11,7 @@ from lycosa.identity import Identity
 from lycosa.procedures import Procedures
 from lycosa.providers.documents import Documents
 from lycosa.providers.findings import ProviderFailure, SearchOptions
-from lycosa.providers.registry import limits_of, providers_of, with_documents
+from lycosa.providers.registry import limits_of, providers_of
 from lycosa.providers.tavily import Tavily
 from lycosa.providers.usage import UsageWatch
 from lycosa.services.documents import DocumentService
@@ -41,7 +41,7 @@ async def test_documents_answer_when_nobody_else_does(
         ],
     )
     await frozen.drain("document.index")
-    provider = with_documents([], documents, identity)[0]
+    provider = Documents(documents, identity)
     found = await provider.search("mills of Acme", SearchOptions(max_results=2), 5)
     assert {one.url for one in found.results} == {"https://example.org/mills", "document:d4"} or {
         one.url for one in found.results
@@ -94,7 +94,7 @@ async def account(quotas: QuotaService, identity: Identity) -> AsyncIterator[Acc
     async with TavilyStandin() as standin:
         given = Settings(
             _env_file=None,
-            tavily_api_key="tvly-a",  # type: ignore[arg-type]
+            tavily_api_key="tvly-a",
             tavily_base_url=standin.base_url,
             tavily_monthly_credits=100,
         )

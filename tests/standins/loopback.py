@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import gzip
 import json
+import re
 import time
 import zlib
 from collections import deque
@@ -16,6 +17,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Literal, Self
+
+_HALF = re.compile(r"\\ud[89a-f]")
 
 Manner = Literal[
     "whole",  # as it should be
@@ -182,7 +185,7 @@ class Loopback:
             if fault.status is not None:
                 payload = fault.payload if fault.payload is not None else self.error(fault.status)
             headers = {**answer.headers, **fault.headers}
-            packed = fault.manner == "whole" and "gzip" in request.headers.get("accept-encoding", "")
+            packed = fault == Fault() and "gzip" in request.headers.get("accept-encoding", "")
             await self._send_json(writer, status, payload, headers, fault.manner, packed=packed)
         return fault.manner in ("whole", "html")
 
@@ -200,7 +203,9 @@ class Loopback:
         *,
         packed: bool = False,
     ) -> None:
-        body = json.dumps(payload, ensure_ascii=False).encode()
+        # Half a surrogate pair can be told as an escape only.
+        escaped = bool(_HALF.search(repr(payload)))
+        body = json.dumps(payload, ensure_ascii=escaped).encode()
         if packed:
             body, headers = gzip.compress(body, 1), {**headers, "content-encoding": "gzip"}
         await _head(writer, status, "application/json", {**headers, "content-length": str(len(body))})

@@ -1,5 +1,6 @@
 """Perplexity on loopback: search and agent as its contract says. `python -m tests.standins.perplexity --port 8102`."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from tests.standins.loopback import Answer, Loopback, Request, run
@@ -22,6 +23,8 @@ class Perplexity(Loopback):
     pieces: tuple[str, ...] = ("The company ", "is well known", " [1].")
     pause = 0.0
     results: list[dict[str, Any]] | None = None
+    # What the agent streams instead; texts are sent as they are.
+    events: Sequence[dict[str, Any] | str] | None = None
 
     def answer(self, request: Request) -> Answer:
         """By path."""
@@ -78,10 +81,11 @@ class Perplexity(Loopback):
         named = [name for name in ("model", "models", "preset") if asked.get(name)]
         if not asked.get("input") or len(named) != 1 or asked.get("preset", "fast") not in _PRESETS:
             return _refusal(400, "give input and one of model, models, preset", "invalid_request")
-        whole = self._response(asked, "completed")
+        whole = self.response(asked)
         if not asked.get("stream"):
             return Answer(payload=whole, price=self.agent_price)
-        return Answer(events=self._events(asked, whole), pause=self.pause, price=self.agent_price)
+        events = self.events if self.events is not None else self._events(asked, whole)
+        return Answer(events=events, pause=self.pause, price=self.agent_price)
 
     def _events(self, asked: dict[str, Any], whole: dict[str, Any]) -> list[dict[str, Any]]:
         begun = {**whole, "status": "in_progress", "output": [], "usage": None}
@@ -106,13 +110,14 @@ class Perplexity(Loopback):
         ]
         return [{**event, "sequence_number": number} for number, event in enumerate(events)]
 
-    def _response(self, asked: dict[str, Any], status: str) -> dict[str, Any]:
+    def response(self, asked: dict[str, Any]) -> dict[str, Any]:
+        """The whole answer of the agent, as it comes at the end."""
         text = {"type": "output_text", "text": "".join(self.pieces), "annotations": []}
         dollars = self.agent_price / 1e6
         return {
             "id": f"resp_{len(self.requests)}",
             "object": "response",
-            "status": status,
+            "status": "completed",
             "model": "perplexity/of-a-preset",
             "output": [
                 {

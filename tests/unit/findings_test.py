@@ -109,7 +109,7 @@ def test_a_piece_keeps_its_blanks() -> None:
 )
 def test_options_have_bounds(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError, match=next(iter(options))):
-        SearchOptions(**options)  # type: ignore[arg-type]
+        SearchOptions(**options)
 
 
 def test_domains_may_be_of_any_script() -> None:

@@ -17,8 +17,10 @@ from lycosa.providers.json_http import Tally
 __all__ = ["Account", "Limit", "accounts_of", "microusd", "month_ends_in", "monthly", "rate"]
 
 MICROUSD_SCALE: Final = 6
-# What of a provider's rate is left to attempts that are made again, which no claim was made for.
-_USED_PERCENT: Final = 80
+# The rest of a rate is for attempts made again, which nobody claimed, and for requests that arrive later than
+# they were claimed and meet the next ones: half a second of them in a window of one second.
+_FLOW_PERCENT: Final = 80
+_FLOW_PERCENT_BY_THE_SECOND: Final = 60
 _BURST_PERCENT: Final = 10
 
 
@@ -96,14 +98,15 @@ def accounts_of(provider: str, keys: SecretStr | None, variable: str) -> list[Ac
 def rate(account: Account, what: str, per_minute: int, window: float) -> Limit:
     """Keep under `per_minute` requests, which the provider counts by windows of `window` seconds.
 
-    A tenth of a window's requests may come at once and eight tenths of them flow in it, so that no window has more than
-    nine tenths, however it is laid; the rest is for attempts made again.
+    A tenth of a window's requests may come at once, and eight tenths of them flow in it (six in windows of seconds), so
+    that no window is passed, however it is laid.
     """
     within = per_minute * window / 60
+    flow = _FLOW_PERCENT if window >= 60 else _FLOW_PERCENT_BY_THE_SECOND
     return Limit(
         quota=account.quota(what),
         kind="rate",
-        amount=max(1, per_minute * _USED_PERCENT // 100),
+        amount=max(1, per_minute * flow // 100),
         unit="request",
         period=60.0,
         burst=max(1, int(within * _BURST_PERCENT / 100)),

@@ -3,16 +3,16 @@
 Results are data of strangers: they are cleaned and bounded here, before anybody else sees them.
 """
 
-import math
 import unicodedata
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any, Final, Literal, Protocol
+from typing import Annotated, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from lycosa.analysis.texts import clean, one_line
 from lycosa.procedures import LookupClaim
+from lycosa.providers.lenient import number
 
 __all__ = [
     "LONGEST_ANSWER",
@@ -193,19 +193,9 @@ def bounded(ref: str, title: object, text: object, score: object, published: obj
         url=ref,
         title=one_line(title, _LONGEST_TITLE) if isinstance(title, str) else "",
         text=clean(text, _LONGEST_TEXT) if isinstance(text, str) else "",
-        score=_number(score),
+        score=number(score),
         published=(one_line(published, _LONGEST_DATE) or None) if isinstance(published, str) else None,
     )
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        return None
-    try:
-        number = float(value)
-    except OverflowError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def distinct(found: Iterable[Finding | None], limit: int) -> list[Finding]:

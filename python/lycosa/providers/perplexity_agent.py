@@ -22,7 +22,7 @@ from lycosa.providers.findings import (
     visible,
 )
 from lycosa.providers.json_http import Ask, JsonHttp, Tally
-from lycosa.providers.lenient import mapping, mappings, whole
+from lycosa.providers.lenient import mapping, mappings, number, whole
 from lycosa.providers.perplexity import AGENT_RATE, MONTH, NAME, Trust, accounts
 from lycosa.providers.refusals import Refusal, without_keys
 from lycosa.settings import Settings
@@ -198,8 +198,9 @@ class PerplexityAgent:
 
     def _findings(self, answer: _Answer, tally: Tally, held: int) -> Findings:
         usage = mapping(answer.response.get("usage"))
-        dollars = mapping(usage.get("cost")).get("total_cost")
-        spent = whole(dollars * 1e6) if isinstance(dollars, int | float) else None
+        dollars = number(mapping(usage.get("cost")).get("total_cost"))
+        # Rounded first: a price such as 0.0074 is no whole number of millionths in binary.
+        spent = whole(round(dollars * 1e6, 3)) if dollars is not None else None
         amounts = self._account.amounts(AGENT_RATE, tally, held if spent is None else spent, held)
         return Findings(
             provider=self.name,

@@ -1,21 +1,19 @@
-"""Every provider there is, in the order in which they are asked. A new one is a file and an entry here."""
+"""Every provider outside, in the order in which they are asked. A new one is a file and an entry here.
+
+The tenant's own documents come after them all: they belong to who asks and not to the settings (`Documents`).
+"""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Final, NamedTuple
+from typing import Final, NamedTuple
 
 from lycosa.errors import Invalid
 from lycosa.providers import perplexity, perplexity_agent, tavily
 from lycosa.providers.accounts import Limit
-from lycosa.providers.documents import Documents
 from lycosa.providers.findings import Provider
 from lycosa.providers.perplexity_agent import PerplexityAgent
 from lycosa.settings import Settings
 
-if TYPE_CHECKING:
-    from lycosa.identity import Identity
-    from lycosa.services.documents import DocumentService
-
-__all__ = ["agents_of", "limits_of", "providers_of", "with_documents"]
+__all__ = ["agents_of", "limits_of", "providers_of"]
 
 # The gate takes eight candidates, and the documents are always one.
 _MOST_KEYS: Final = 7
@@ -47,13 +45,6 @@ def providers_of(settings: Settings) -> list[Provider]:
             details={"limit": _MOST_KEYS},
         )
     return found
-
-
-def with_documents(
-    providers: Sequence[Provider], documents: "DocumentService", identity: "Identity"
-) -> list[Provider]:
-    """The providers, and last the tenant's own documents, which fail when the store does and not before."""
-    return [*providers, Documents(documents, identity)]
 
 
 def agents_of(settings: Settings) -> list[PerplexityAgent]:
