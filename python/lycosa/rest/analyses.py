@@ -1,7 +1,8 @@
 """/v1/analyses: the main job, as one report or as it is written."""
 
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from typing import Annotated
 from urllib.parse import quote
 from uuid import uuid4
@@ -81,49 +82,48 @@ async def analyze(
     streams = EVENT_STREAM in request.headers.get("accept", "")
     is_kept = streams or asked.goes_on
     identifier = idempotency_key or (str(uuid4()) if is_kept else None)
-    events = Events(
-        services.analyses.analyze(
-            asking,
-            asked.customer_id,
-            asked.question,
-            language=asked.language,
-            fresh=asked.fresh,
-            mode=asked.mode,
-            request_id=identifier,
-            is_kept=is_kept,
-            goes_on=asked.goes_on,
-        )
+    analysis = services.analyses.analyze(
+        asking,
+        asked.customer_id,
+        asked.question,
+        language=asked.language,
+        fresh=asked.fresh,
+        mode=asked.mode,
+        request_id=identifier,
+        is_kept=is_kept,
+        goes_on=asked.goes_on,
     )
-    handed_over = False
     try:
-        # What is wrong from the start, such as an unknown customer, has a status of its own.
-        first = await unless_gone(request, events.next())
         if not streams:
-            report = await unless_gone(request, _report(events, first))
+            report = await unless_gone(request, _report(analysis))
             return Response(report.model_dump_json(), media_type="application/json")
-        handed_over = True
-        return StreamingResponse(
-            _stream(events, first, request_id(request)),
-            media_type=EVENT_STREAM,
-            headers={
-                **STREAM_HEADERS,
-                "content-location": f"/v1/analyses/{quote(identifier or '', safe='')}/events",
-            },
-        )
+        return await _begun(request, Events(analysis), identifier or "")
     except Gone:
         return Response(status_code=CLIENT_GONE)
+
+
+async def _report(analysis: AsyncGenerator[Event, None]) -> Report:
+    async with aclosing(analysis) as events:
+        async for event in events:
+            if isinstance(event, ReportEvent):
+                return event.report
+    raise Internal("the analysis ended without a report", code="INTERNAL")
+
+
+async def _begun(request: Request, events: Events[Event], identifier: str) -> Response:
+    """The stream from its first event on. What is wrong before it, such as an unknown customer, has a status."""
+    handed_over = False
+    try:
+        first = await unless_gone(request, events.next())
+        handed_over = True
     finally:
         if not handed_over:
             await events.close()
-
-
-async def _report(events: Events[Event], first: Event | None) -> Report:
-    event = first
-    while event is not None:
-        if isinstance(event, ReportEvent):
-            return event.report
-        event = await events.next()
-    raise Internal("the analysis ended without a report", code="INTERNAL")
+    return StreamingResponse(
+        _stream(events, first, request_id(request)),
+        media_type=EVENT_STREAM,
+        headers={**STREAM_HEADERS, "content-location": f"/v1/analyses/{quote(identifier, safe='')}/events"},
+    )
 
 
 async def _stream(events: Events[Event], first: Event | None, identifier: str) -> AsyncIterator[bytes]:

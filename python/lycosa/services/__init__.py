@@ -30,6 +30,7 @@ class Services:
     def __init__(self, procedures: Procedures, settings: Settings) -> None:
         self._procedures = procedures
         self._settings = settings
+        self._prepared = False
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
@@ -67,8 +68,11 @@ class Services:
 
     async def prepare(self) -> None:
         """Import what `analyses` and `lookups` import, in a thread, so that the event loop does not stand still."""
+        if self._prepared:
+            return
         for name in ("lookup_setup", "provider_states", "analyses"):
             await asyncio.to_thread(import_module, f"lycosa.services.{name}")
+        self._prepared = True
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
