@@ -22,6 +22,7 @@ local DOMAINS = {
     'document',
     'quota',
     'lookup',
+    'event',
 }
 
 local descriptions = {}

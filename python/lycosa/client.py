@@ -1,7 +1,8 @@
-"""The one connection to the store: deadlines, retries of what is idempotent, errors taken apart.
+"""The connection to the store: deadlines, retries of what is idempotent, errors taken apart.
 
-Only `lycosa.procedures` calls it. asynctnt pipelines by itself, so there is no pool. Its own reconnect and pings are
-off (each reconnect would leave a ping task behind); this module reconnects and compares contracts each time.
+Only `lycosa.procedures` calls it. asynctnt pipelines by itself, so there is no pool; procedures that wait have a second
+connection of their own, so that long polls never stand before other calls. Its own reconnect and pings are off (each
+reconnect would leave a ping task behind); this module reconnects and compares contracts each time.
 """
 
 import asyncio
@@ -67,6 +68,8 @@ class Client:
         self._connection: asynctnt.Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
+        # The second connection, made by the first call that waits.
+        self._waits: Client | None = None
         self._last_problem: LycosaError | None = None
         # Seconds the server's wall clock is ahead of ours: deadlines are sent in the server's time.
         self._skew = 0.0
@@ -116,6 +119,8 @@ class Client:
     async def close(self) -> None:
         """Disconnect. Calls in flight fail."""
         self._closed = True
+        if self._waits is not None:
+            await self._waits.close()
         if self._connecting is not None:
             self._connecting.cancel()
             await asyncio.gather(self._connecting, return_exceptions=True)
@@ -245,6 +250,28 @@ class Client:
         except Exception as problem:
             raise self._translate(problem, name) from problem
         return _taken(response)
+
+    async def wait(
+        self,
+        name: str,
+        args: dict[str, Any],
+        timeout: float | None = None,
+        *,
+        idempotent: bool = True,
+        packed: bool = False,
+    ) -> Any:
+        """`call` for a procedure that waits up to `args["wait"]` seconds, over the connection of those.
+
+        It is opened by the first such call. The deadline is what it waits and `settings.call_timeout` beyond, unless
+        told otherwise.
+        """
+        if self._closed:
+            raise Unavailable("the client is closed", code="NOT_CONNECTED")
+        if self._waits is None:
+            self._waits = Client(self._settings, contract=self._contract, error_classes=self._error_classes)
+        if timeout is None:
+            timeout = args["wait"] + self._timeout
+        return await self._waits.call(name, args, timeout, idempotent=idempotent, packed=packed)
 
     async def _call_patiently(
         self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool, packed: bool

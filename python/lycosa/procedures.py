@@ -49,6 +49,24 @@ class DocumentNotFound(NotFound):
     code = "DOCUMENT_NOT_FOUND"
 
 
+class EventOutOfOrder(Conflict):
+    """event {first} cannot follow {last} in stream {stream}, or the stream is not of this writer"""
+
+    code = "EVENT_OUT_OF_ORDER"
+
+
+class EventStreamFull(Exhausted):
+    """stream {stream} holds {bytes} bytes, at most {limit} are kept"""
+
+    code = "EVENT_STREAM_FULL"
+
+
+class EventStreamNotFound(NotFound):
+    """there are no events of {stream}: unknown, or kept no longer"""
+
+    code = "EVENT_STREAM_NOT_FOUND"
+
+
 class InvalidArgument(Invalid):
     """argument {argument} {problem}"""
 
@@ -59,6 +77,12 @@ class InvalidCursor(Invalid):
     """cursor {problem}; ask again without it"""
 
     code = "INVALID_CURSOR"
+
+
+class InTransaction(Invalid):
+    """{procedure} waits, and a transaction must not wait; end yours and ask again"""
+
+    code = "IN_TRANSACTION"
 
 
 class LeaseLost(Conflict):
@@ -174,8 +198,12 @@ ERRORS: dict[str, type[LycosaError]] = {
     "CUSTOMER_NOT_FOUND": CustomerNotFound,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
     "DOCUMENT_NOT_FOUND": DocumentNotFound,
+    "EVENT_OUT_OF_ORDER": EventOutOfOrder,
+    "EVENT_STREAM_FULL": EventStreamFull,
+    "EVENT_STREAM_NOT_FOUND": EventStreamNotFound,
     "INVALID_ARGUMENT": InvalidArgument,
     "INVALID_CURSOR": InvalidCursor,
+    "IN_TRANSACTION": InTransaction,
     "LEASE_LOST": LeaseLost,
     "LOOKUP_BUSY": LookupBusy,
     "MEMORY_FULL": MemoryFull,
@@ -441,6 +469,7 @@ class DocumentFigures(NamedTuple):
     posting_bytes: int
     waiting: int
     waiting_seconds: float
+    revision: str
 
 
 def _documentfigures(value: Any) -> DocumentFigures:
@@ -452,6 +481,7 @@ def _documentfigures(value: Any) -> DocumentFigures:
         posting_bytes=value["posting_bytes"],
         waiting=value["waiting"],
         waiting_seconds=value["waiting_seconds"],
+        revision=value["revision"],
     )
 
 
@@ -578,6 +608,55 @@ def _documentsearch(value: Any) -> DocumentSearch:
     )
 
 
+class EventInput(TypedDict, total=False):
+    """EventInput as the store takes it."""
+
+    kind: Required[str]
+    data: Required[str]
+
+
+class EventAppended(NamedTuple):
+    """EventAppended as the store answers it."""
+
+    last: int
+
+
+def _eventappended(value: Any) -> EventAppended:
+    return EventAppended(
+        last=value["last"],
+    )
+
+
+class Event(NamedTuple):
+    """Event as the store answers it."""
+
+    number: int
+    kind: str
+    data: str
+
+
+def _event(value: Any) -> Event:
+    return _new(Event, value if len(value) == 3 else value[:3])
+
+
+class EventPage(NamedTuple):
+    """EventPage as the store answers it."""
+
+    events: list[Event]
+    last: int
+    ended: bool
+    silent: float
+
+
+def _eventpage(value: Any) -> EventPage:
+    return EventPage(
+        events=[_event(item) for item in value["events"]],
+        last=value["last"],
+        ended=value["ended"],
+        silent=value["silent"],
+    )
+
+
 class LookupClaim(TypedDict, total=False):
     """LookupClaim as the store takes it."""
 
@@ -665,7 +744,7 @@ class LookupDecision(NamedTuple):
     """LookupDecision as the store answers it."""
 
     outcome: Literal["hit", "stale", "lease", "pending", "denied"]
-    entry: CacheEntry | None | None
+    entry: CacheEntry | None
     lease: LookupLease | None
     reason: Literal["stale", "refreshing", "denied"] | None
     ticket: str | None
@@ -677,11 +756,7 @@ class LookupDecision(NamedTuple):
 def _lookupdecision(value: Any) -> LookupDecision:
     return LookupDecision(
         outcome=value["outcome"],
-        entry=None
-        if value.get("entry") is None
-        else None
-        if value.get("entry") is None
-        else _cacheentry(value.get("entry")),
+        entry=None if value.get("entry") is None else _cacheentry(value.get("entry")),
         lease=None if value.get("lease") is None else _lookuplease(value.get("lease")),
         reason=value.get("reason"),
         ticket=value.get("ticket"),
@@ -1356,6 +1431,7 @@ class Procedures:
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
         """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
         self._call: Callable[..., Awaitable[Any]] = client.call
+        self._wait: Callable[..., Awaitable[Any]] = client.wait
         # Unix seconds by the server's wall clock.
         self.server_time = client.server_time
         self._cache_get = (
@@ -1704,12 +1780,14 @@ class Procedures:
         customer_id: str | None = None,
         include_general: bool | None = None,
         kind: str | None = None,
+        without_kind: str | None = None,
         timeout: float | None = None,
     ) -> DocumentSearch:
         """The documents that answer a query best, each with its best passage, by BM25 over Russian and English stems. Equal scores stand in the order of storing. A search that reaches its bound of 400,000 examined postings answers with the best it has seen and says bounded = true. The first 32 different words count.
 
         customer_id: only documents of this customer
         include_general: with customer_id: also documents of no customer
+        without_kind: leaves documents of this kind out
         """
         args: dict[str, Any] = {"tenant": tenant, "query": query}
         if limit is not None:
@@ -1720,8 +1798,66 @@ class Procedures:
             args["include_general"] = include_general
         if kind is not None:
             args["kind"] = kind
+        if without_kind is not None:
+            args["without_kind"] = without_kind
         answer = await self._call("lycosa.document.search", args, timeout)
         return _documentsearch(answer)
+
+    async def event_append(
+        self,
+        *,
+        tenant: str,
+        stream: str,
+        writer: str,
+        first: int,
+        events: Sequence[EventInput] | None = None,
+        ended: bool | None = None,
+        keep: float | None = None,
+        timeout: float | None = None,
+    ) -> EventAppended:
+        """Append events to a stream, beginning it with the first call; without events, say that the writer is still there. They must follow the last one; the same call repeated writes nothing.
+
+        tenant: whose stream it is
+        stream: such as the id of the request
+        writer: who writes the stream: nobody else may
+        first: number of the first of these events
+        ended: whether these are the last
+        keep: seconds until the stream expires, from now
+        Raises EventOutOfOrder, EventStreamFull, InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "stream": stream, "writer": writer, "first": first}
+        if events is not None:
+            args["events"] = events
+        if ended is not None:
+            args["ended"] = ended
+        if keep is not None:
+            args["keep"] = keep
+        answer = await self._call("lycosa.event.append", args, timeout)
+        return _eventappended(answer)
+
+    async def event_read(
+        self,
+        *,
+        tenant: str,
+        stream: str,
+        after: int | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> EventPage:
+        """The events of a stream after a number, in order: as many as the limit and 256 KiB allow.
+
+        tenant: whose stream it is
+        stream: such as the id of the request
+        after: the last event that the caller knows
+        Raises EventStreamNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "stream": stream}
+        if after is not None:
+            args["after"] = after
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.event.read", args, timeout)
+        return _eventpage(answer)
 
     async def lookup_await(
         self,
@@ -1736,6 +1872,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        since: float | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
         """Wait for the leader of a pending question: his answer, his denial, or the lease when he vanished or gave up. Still pending when the time is over.
@@ -1750,6 +1887,7 @@ class Procedures:
         request: its row in the history when it is served from the cache
         ticket: of the pending decision
         wait: seconds at the most
+        since: an answer made since then is fresh, whatever max_age says
         Raises InvalidArgument, LookupBusy, MemoryFull, QuotaUnknown, RequestExists.
         """
         args: dict[str, Any] = {
@@ -1768,7 +1906,9 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
-        answer = await self._call("lycosa.lookup.await", args, timeout, idempotent=False)
+        if since is not None:
+            args["since"] = since
+        answer = await self._wait("lycosa.lookup.await", args, timeout, idempotent=False)
         return _lookupdecision(answer)
 
     async def lookup_begin(

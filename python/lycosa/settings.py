@@ -70,16 +70,38 @@ class Settings(BaseSettings):
     tenant: str = Field(default="default", min_length=1, max_length=128)
     call_timeout: float = Field(default=5.0, gt=0, le=600, description="Deadline of one call, seconds.")
     llm: str = Field(
-        default="auto", description="auto, offline, extractive, or <provider>:<model> of init_chat_model."
+        default="auto",
+        description="auto, offline, extractive, or <provider>:<model> of init_chat_model; after commas who stands in.",
     )
     analysis_ttl: float = Field(
         default=86_400.0, gt=0, le=31_536_000, description="Seconds a report stays cached."
+    )
+    analysis_budget: int = Field(
+        default=4_000,
+        ge=300,
+        le=200_000,
+        description="Tokens that the sources of an analysis may take of a prompt.",
     )
     analysis_quota: str | None = Field(
         default=None,
         min_length=1,
         max_length=128,
         description="Quota of which every analysis asked over HTTP takes one unit.",
+    )
+    search_timeout: float = Field(
+        default=20.0, gt=0, le=590, description="Deadline of a search outside, seconds."
+    )
+    search_ttl: float = Field(
+        default=86_400.0,
+        ge=1,
+        le=31_536_000,
+        description="Seconds what was found stays fresh; news an hour at most.",
+    )
+    search_stale_for: float = Field(
+        default=604_800.0,
+        ge=0,
+        le=31_536_000,
+        description="Seconds more in which it is served while it is renewed, or nobody can be asked.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False

@@ -6,7 +6,7 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
 from typing import Any, TextIO
@@ -25,7 +25,7 @@ from prometheus_client import (
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from lycosa.procedures import Figures, MemoryFigures, QuotaSurvey
+from lycosa.procedures import Figures, LookupProvider, MemoryFigures, QuotaSurvey
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -145,14 +145,23 @@ class HttpMetrics:
         self.seconds.labels(method, route).observe(seconds)
 
     def exposition(
-        self, figures: Figures | None, memory: MemoryFigures | None = None, quotas: QuotaSurvey | None = None
+        self,
+        figures: Figures | None,
+        memory: MemoryFigures | None = None,
+        quotas: QuotaSurvey | None = None,
+        lookups: "LookupMetrics | None" = None,
+        providers: Sequence[LookupProvider] | None = None,
     ) -> bytes:
         """Everything in Prometheus's text format; None for what the store did not tell."""
         store = CollectorRegistry()
         store.register(StoreCollector(figures, memory))
         if quotas is not None:
             store.register(QuotaCollector(quotas))
+        if providers is not None:
+            store.register(ProviderCollector(providers))
         text = generate_latest(self.registry) + generate_latest(store)
+        if lookups is not None:
+            text += generate_latest(lookups.registry)
         self.lag.set(0)
         return text
 
@@ -165,6 +174,48 @@ class HttpMetrics:
             late = time.perf_counter() - due
             worst = max(late, worst) if self.lag._value.get() else late
             self.lag.set(worst)
+
+
+class LookupMetrics:
+    """Figures of searches and of calls of providers, in a registry of their own."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._searches = Counter(
+            "lycosa_searches",
+            "Searches by how they ended: hit, stale, bought, shared, or the kind of the error.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self._calls = Counter(
+            "lycosa_provider_calls",
+            "Calls of a provider: ok, cancelled, or why they failed.",
+            ("provider", "result"),
+            registry=self.registry,
+        )
+        self._seconds = Histogram(
+            "lycosa_provider_call_duration_seconds",
+            "Seconds of a call of a provider.",
+            ("provider",),
+            buckets=_BUCKETS,
+            registry=self.registry,
+        )
+        self._cost = Counter(
+            "lycosa_provider_cost_usd",
+            "US dollars that calls of a provider have cost.",
+            ("provider",),
+            registry=self.registry,
+        )
+
+    def answered(self, outcome: str) -> None:
+        """Count one search."""
+        self._searches.labels(outcome).inc()
+
+    def called(self, provider: str, result: str, seconds: float, cost_microusd: int) -> None:
+        """Count one call of a provider."""
+        self._calls.labels(provider, result).inc()
+        self._seconds.labels(provider).observe(seconds)
+        self._cost.labels(provider).inc(cost_microusd / 1_000_000)
 
 
 class StoreCollector(Collector):
@@ -215,6 +266,27 @@ class QuotaCollector(Collector):
             for row in self._survey.rows:
                 family.add_metric([row.tenant, row.quota, row.unit], getattr(row, name) / 10**row.scale)
             yield family
+
+
+class ProviderCollector(Collector):
+    """How providers of outside knowledge are, for the tenant of this process."""
+
+    def __init__(self, rows: Sequence[LookupProvider]) -> None:
+        self._rows = rows
+
+    def collect(self) -> Iterator[Metric]:
+        """Families lycosa_provider_*."""
+        breaker = GaugeMetricFamily(
+            "lycosa_provider_breaker", "1 for the state of the breaker.", labels=["provider", "state"]
+        )
+        enabled = GaugeMetricFamily(
+            "lycosa_provider_enabled", "Whether it is switched on.", labels=["provider"]
+        )
+        for row in self._rows:
+            for state in ("closed", "half_open", "open"):
+                breaker.add_metric([row.provider, state], float(row.breaker == state))
+            enabled.add_metric([row.provider], float(row.enabled))
+        yield from (breaker, enabled)
 
 
 def _named(name: str) -> str:

@@ -86,6 +86,33 @@ async def test_the_same_inputs_cost_no_second_call(fir: World) -> None:
     assert len(fir.model.calls) == 3
 
 
+async def test_the_same_question_at_once_is_written_once(fir: World) -> None:
+    fir.model.script = Script(lambda prompt: good(prompt), pause=0.05)
+
+    async def ask() -> Report:
+        events = [event async for event in fir.service.analyze(fir.identity, "c1")]
+        return events[-1].report  # type: ignore[union-attr]
+
+    reports = await asyncio.gather(*(ask() for _ in range(5)))
+    assert len(fir.model.calls) == 1
+    assert sorted(report.cached for report in reports) == [False, True, True, True, True]
+    assert len({report.summary for report in reports}) == 1
+
+
+async def test_who_waited_for_a_writer_that_went_away_writes(fir: World) -> None:
+    fir.model.script = Script(answer(*["word "] * 100), pause=0.05)
+    leader = fir.service.analyze(fir.identity, "c1")
+    async for event in leader:
+        if event.event == "token":
+            break
+    follower = asyncio.create_task(fir.analyze())
+    await until(lambda: any("waiting" in event.detail for event in fir.of("step")))
+    fir.model.script = Script(good)
+    await leader.aclose()
+    report = await asyncio.wait_for(follower, 3)
+    assert (report.cached, report.writer, len(fir.model.calls)) == (False, "model", 2)
+
+
 async def test_what_changes_changes_the_key(fir: World) -> None:
     keys = [(await fir.analyze()).key]
     await fir.customer(orders=3)

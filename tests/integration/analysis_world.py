@@ -11,6 +11,7 @@ from lycosa.analysis.report import Event, Report, ReportEvent
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures
 from lycosa.services.analyses import AnalysisService
+from lycosa.services.lookups import Lookups
 from lycosa.settings import Settings
 from tests.standins.openai_model import OpenAIModel, Script
 
@@ -72,7 +73,9 @@ class World:
 
     async def analyze(self, customer: str = "c1", **asked: Any) -> Report:
         """Run one analysis to its end; its events stay in `seen`. The report comes once and last."""
-        self.seen = [event async for event in self.service.analyze(self.identity, customer, **asked)]
+        self.seen = []
+        async for event in self.service.analyze(self.identity, customer, **asked):
+            self.seen.append(event)
         reports = [event for event in self.seen if isinstance(event, ReportEvent)]
         assert len(reports) == 1
         assert self.seen[-1] is reports[0]
@@ -89,18 +92,22 @@ class World:
 
 @contextlib.asynccontextmanager
 async def world(
-    procedures: Procedures, identity: Identity, settings: Settings, script: Script
+    procedures: Procedures,
+    identity: Identity,
+    settings: Settings,
+    script: Script,
+    lookups: Lookups | None = None,
 ) -> AsyncIterator[World]:
-    """The world, with `settings` pointed at a model that follows the script."""
+    """The world, with `settings` pointed at a model that follows the script, unless they name models of their own."""
     async with OpenAIModel(script) as model:
         pointed = settings.model_copy(
             update={
-                "llm": "openai:scripted",
+                "llm": settings.llm if ":" in settings.llm else "openai:scripted",
                 "openai_base_url": model.base_url,
                 "openai_api_key": "sk-secret",
             }
         )
-        made = World(procedures, identity, AnalysisService(procedures, pointed), model)
+        made = World(procedures, identity, AnalysisService(procedures, pointed, lookups=lookups), model)
         await made.customer(name="Fir", segment="smb", industry="Forestry", orders=2, revenue_cents=500)
         await made.document("doc", f"{QUOTE} It makes paper for newspapers and for books.", kind="profile")
         await made.document("note", NOTE, kind="note")

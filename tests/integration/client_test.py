@@ -3,6 +3,7 @@
 import asyncio
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from asynctnt.exceptions import TarantoolDatabaseError
@@ -158,3 +159,46 @@ async def test_a_stranger_at_the_address_is_said_to_be_one(server: Store, tmp_pa
         client = connect(server.settings(tarantool_host=address))
         with pytest.raises(Unavailable, match=r"stranger\.sock"):
             await client.open(timeout=0.5)
+
+
+async def test_procedures_that_wait_have_a_connection_of_their_own(own_server: Store, tenant: str) -> None:
+    asked: dict[str, Any] = {"tenant": tenant, "key": "k", "question": "q", "providers": [{"provider": "p"}]}
+    async with connect(own_server.settings(call_timeout=0.3)) as client:
+        procedures = Procedures(client)
+        assert client._waits is None
+        decided = await procedures.lookup_begin(**asked, lease=30)
+        # Longer than the deadline of other calls.
+        pending = await procedures.lookup_await(**asked, ticket=str(decided.ticket), wait=0.5)
+        assert pending.outcome == "pending"
+        assert client._waits is not None
+        assert client._waits._connection is not client._connection
+        # It comes back like the first, on its own.
+        own_server.kill()
+        await asyncio.to_thread(own_server.start)
+        again = await procedures.lookup_await(**asked, ticket=str(decided.ticket), wait=0.2)
+        assert again.outcome in ("lease", "pending")
+        waiting = asyncio.create_task(procedures.lookup_await(**asked, ticket="other", wait=60))
+        await asyncio.sleep(0.1)
+    with pytest.raises(Unavailable):
+        await waiting
+    with pytest.raises(Unavailable, match="closed"):
+        await procedures.lookup_await(**asked, ticket="other", wait=1)
+
+
+async def test_who_waits_keeps_nobody_else_waiting(
+    client: Client, procedures: Procedures, tenant: str
+) -> None:
+    asked: dict[str, Any] = {"tenant": tenant, "key": "k", "question": "q", "providers": [{"provider": "p"}]}
+    lease = (await procedures.lookup_begin(**asked)).lease
+    assert lease is not None
+    waiting = [
+        asyncio.create_task(procedures.lookup_await(**asked, ticket=lease.ticket, wait=20))
+        for _ in range(2000)
+    ]
+    await asyncio.sleep(0.3)
+    assert not any(task.done() for task in waiting)
+    await procedures.system_health(timeout=0.5)
+    await procedures.lookup_finish(
+        tenant=tenant, key="k", token=lease.token, value=b"v", ttl=60, request={"id": "r"}
+    )
+    assert {decided.outcome for decided in await asyncio.gather(*waiting)} == {"hit"}

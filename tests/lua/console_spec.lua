@@ -125,7 +125,7 @@ describe('lycosa.help', function()
 
     it('names the nearest when a name is unknown', function()
         for typed, wanted in pairs({
-            ['custmer.find'] = 'customer.find', ['cache.gett'] = 'cache.get', ['append'] = 'request.append',
+            ['custmer.find'] = 'customer.find', ['cache.gett'] = 'cache.get', ['append'] = 'event.append',
             ['request_list'] = 'request.list', ['кэш'] = 'cache.get', [''] = 'cache.delete',
         }) do
             local text = lycosa.help(typed)

@@ -344,6 +344,16 @@ describe('document.search', function()
         assert.is_true(ok, problem)
     end)
 
+    it('leaves a kind out', function()
+        local corpus = new_corpus()
+        corpus:put({{id = 'a', text = 'word', kind = 'web'}, {id = 'b', text = 'word', kind = 'note'},
+            {id = 'c', text = 'word', kind = 'web', customer_id = 'c1'}})
+        assert.are.equal(3, #ask('word'))
+        local hits = ask('word', {without_kind = 'web'})
+        assert.are.same({1, 'b/1'}, {#hits, hits[1]:sub(1, 3)})
+        assert.are.equal(1, #ask('word', {without_kind = 'web', customer_id = 'c1', include_general = true}))
+    end)
+
     it('names what is wrong with a call', function()
         for argument, value in pairs({query = '', limit = 101, kind = '', customer_id = 7, include_general = 'yes'}) do
             local args = {tenant = 'acme', query = 'x'}

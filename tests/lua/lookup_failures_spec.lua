@@ -81,7 +81,7 @@ describe('a failure', function()
 
     it('of the last provider denies, caches nothing and lets others begin', function()
         local decided = fail(fail(begin().lease, 'transient').lease, 'transient', {error = 'HTTP 502'})
-        assert.are.same({'denied', 'unavailable', 'perplexity: HTTP 502'}, {
+        assert.are.same({'denied', 'unavailable', 'tavily: failed HTTP 500, perplexity: failed HTTP 502'}, {
             decided.outcome, decided.denial.kind, decided.denial.reason,
         })
         assert.is_nil(lycosa.cache.get{tenant = 'acme', key = KEY})
@@ -104,6 +104,13 @@ describe('a failure', function()
         })
         clock.advance(7)
         assert.are.equal('lease', begin{providers = {{provider = 'tavily'}}}.outcome)
+    end)
+
+    it('of all by throttling tells when the first of them may be asked again', function()
+        local decided = fail(fail(begin().lease, 'throttled', {retry_after = 9}).lease, 'throttled', {retry_after = 7})
+        assert.are.same({'denied', 'exhausted', 7}, {
+            decided.outcome, decided.denial.kind, decided.denial.retry_after,
+        })
     end)
 
     it('by exhaustion blocks it, and the next one is asked', function()
@@ -213,12 +220,23 @@ describe('a follower', function()
         assert.is_true(lycosa.request.get{tenant = 'acme', id = 'f1'}.request.cached)
     end)
 
+    it('takes what was made since it asked, though it wants nothing older', function()
+        local before = clock.now()
+        local decided = begin()
+        local answer = follow(decided.ticket, 5, {max_age = 0, stale_for = 0, since = before})
+        finish(decided.lease)
+        assert.are.equal('hit', answer().outcome)
+        clock.freeze(clock.now() + 1)
+        local without = await(decided.ticket, 0, {max_age = 0, stale_for = 0, since = clock.now()})
+        assert.are.equal('lease', without.outcome)
+    end)
+
     it('learns why the leader was denied', function()
         local decided = begin{providers = {{provider = 'tavily'}}}
         local answer = follow(decided.ticket, 5)
         fail(decided.lease, 'transient', {error = 'HTTP 503'})
         local denied = answer()
-        assert.are.same({'denied', 'tavily: HTTP 503'}, {denied.outcome, denied.denial.reason})
+        assert.are.same({'denied', 'tavily: failed HTTP 503'}, {denied.outcome, denied.denial.reason})
     end)
 
     it('leads when the leader vanished: one of all', function()
@@ -244,6 +262,15 @@ describe('a follower', function()
             finish(decided.lease)
             await(decided.ticket, 1, {request = {id = 'x'}})
         end)
+    end)
+
+    it('cannot wait within a transaction', function()
+        local decided = begin()
+        box.begin()
+        local ok, raised = pcall(await, decided.ticket, 1)
+        box.rollback()
+        assert.is_false(ok)
+        assert.are.equal('IN_TRANSACTION', (require('lycosa.core.errors').parse(raised)))
     end)
 
     it('is one too many at some point', function()

@@ -208,9 +208,20 @@ describe('the provider', function()
         lycosa.quota.take{tenant = 'acme', claims = {
             {quota = 'tavily.month', amount = 8}, {quota = 'perplexity.usd', amount = 98},
         }}
-        local decided = begin{providers = {TAVILY, PERPLEXITY}}
+        for i, providers in ipairs{{TAVILY, PERPLEXITY}, {TAVILY, PERPLEXITY, DOCUMENTS}} do
+            local decided = begin{key = 'k' .. i, providers = providers}
+            assert.are.same({'tavily', 'first'}, {decided.lease.provider, decided.lease.reason})
+            assert.are.same({8, i, 0}, sums('tavily.month'))
+        end
+        -- What costs nothing is the last resort.
+        assert.are.equal('documents', begin{key = 'k3'}.lease.provider)
+    end)
+
+    it('is not another one because many have just been asked', function()
+        lycosa.quota.define{tenant = 'acme', quota = 'tavily.rate', kind = 'rate', amount = 10, period = 60}
+        lycosa.quota.take{tenant = 'acme', claims = {{quota = 'tavily.rate', amount = 9}}}
+        local decided = begin{providers = {candidate('tavily', 8, 'tavily.rate', 1), PERPLEXITY}}
         assert.are.same({'tavily', 'first'}, {decided.lease.provider, decided.lease.reason})
-        assert.are.same({8, 1, 0}, sums('tavily.month'))
     end)
 
     it('stands where an administrator put it', function()

@@ -5,6 +5,7 @@ Streaming only, as the analysis uses it. It records each request's body and whet
 
 import asyncio
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -43,6 +44,9 @@ class OpenAIModel:
 
     def __init__(self, script: Script) -> None:
         self.script = script
+        # What the next calls get instead, and what calls for a model of this name always get.
+        self.next: deque[Script] = deque()
+        self.by_model: dict[str, Script] = {}
         self.calls: list[Call] = []
         self._server: asyncio.Server | None = None
         self._open: set[asyncio.StreamWriter] = set()
@@ -93,7 +97,7 @@ class OpenAIModel:
             call.hung_up.set()
 
     async def _answer(self, writer: asyncio.StreamWriter, call: Call) -> None:
-        script = self.script
+        script = self.next.popleft() if self.next else self.by_model.get(call.body["model"], self.script)
         if script.status != 200:
             error = json.dumps({"error": {"message": "scripted; key sk-secret", "type": "scripted"}}).encode()
             writer.write(

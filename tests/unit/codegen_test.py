@@ -89,6 +89,13 @@ def test_the_module_compiles_and_names_errors_and_keywords() -> None:
     assert '"from": from_' in text
 
 
+def test_what_waits_has_a_connection_of_its_own() -> None:
+    procedure = CONTRACT["procedures"][0] | {"mode": "wait"}
+    text = python.module(CONTRACT | {"procedures": [procedure]})
+    assert 'await self._wait("lycosa.thing.find", args, timeout)' in text
+    assert "await self._call(" not in text
+
+
 def test_two_records_of_one_name_are_refused() -> None:
     other = POINT | {"fields": []}
     procedure = CONTRACT["procedures"][0] | {"returns": other}

@@ -106,6 +106,7 @@ return {
             {'customer_id', T.name, optional = true, doc = 'only documents of this customer'},
             {'include_general', T.boolean, default = false, doc = 'with customer_id: also documents of no customer'},
             {'kind', T.name, optional = true},
+            {'without_kind', T.name, optional = true, doc = 'leaves documents of this kind out'},
         },
         returns = T.record('DocumentSearch', {
             {'hits', T.list(HIT, {max = ranking.MOST})},
@@ -129,6 +130,7 @@ return {
             {'posting_bytes', COUNT},
             {'waiting', COUNT, doc = 'documents that are stored but not yet indexed'},
             {'waiting_seconds', T.number{min = 0}, doc = 'how long the oldest of them has waited'},
+            {'revision', T.name, doc = 'another one after every change of a text'},
         }),
         errors = {},
         run = document.figures,

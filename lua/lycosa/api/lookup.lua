@@ -14,7 +14,7 @@ local TOKEN = T.text{min = 1, max = 64}
 local REASON = T.text{max = 1024}
 local MICROUSD = T.integer{min = 0, max = 1000000000000}
 local TOKENS = T.integer{min = 0, max = 1000000000}
--- `cache.get` declares what an entry is.
+-- `cache.get` declares what an entry is, or null.
 local ENTRY = cache_api[1].returns
 
 local CLAIMS = T.list(T.record('LookupClaim', {
@@ -78,7 +78,7 @@ local DENIAL = T.record('LookupDenial', {
 
 local DECISION = T.record('LookupDecision', {
     {'outcome', T.enum{'hit', 'stale', 'lease', 'pending', 'denied'}},
-    {'entry', T.nullable(ENTRY), doc = 'of hit and stale'},
+    {'entry', ENTRY, doc = 'of hit and stale'},
     {'lease', T.nullable(LEASE), doc = 'of lease, and of stale for the one caller who refreshes it'},
     {'reason', T.nullable(T.enum{'stale', 'refreshing', 'denied'}), doc = 'of stale: who refreshes it - the caller, another, nobody'},
     {'ticket', T.nullable(TOKEN), doc = 'of lease and pending'}, {'ends_at', T.nullable(MOMENT), doc = 'of the lease'},
@@ -127,6 +127,7 @@ return {
             TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST,
             {'ticket', TOKEN, doc = 'of the pending decision'},
             {'wait', T.number{min = 0, max = 600}, doc = 'seconds at the most'},
+            {'since', T.time, optional = true, doc = 'an answer made since then is fresh, whatever max_age says'},
         },
         returns = DECISION,
         errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'REQUEST_EXISTS', 'MEMORY_FULL', 'LOOKUP_BUSY'},

@@ -119,13 +119,32 @@ local function in_savepoint(run)
     end
 end
 
+-- One that waits opens transactions of its own, so it cannot be part of the caller's.
+local function outside_transactions(name, run)
+    return function(bound)
+        if box.is_in_txn() then
+            errors.raise('IN_TRANSACTION', {procedure = name})
+        end
+        return run(bound)
+    end
+end
+
+-- How a procedure runs when no transaction of the caller is joined.
+local function runner(declaration)
+    if declaration.mode == 'write' then
+        return in_transaction(declaration.run, declaration.prepare)
+    elseif declaration.mode == 'wait' then
+        return outside_transactions(declaration.name, declaration.run)
+    end
+    return declaration.run
+end
+
 -- The procedure itself: what the console calls and what the wire calls. `deadline` (unix seconds by the caller's
 -- clock, corrected by the client for skew) refuses work whose caller has already gone. `packed` asks for the field that
 -- the declaration packs as one string: drivers unpack a page of rows value by value, at five times the cost.
 local function procedure(declaration)
-    local name, run = declaration.name, declaration.run
-    local writes = declaration.mode == 'write'
-    local alone, nested = writes and in_transaction(run, declaration.prepare) or run, in_savepoint(run)
+    local name, writes = declaration.name, declaration.mode == 'write'
+    local alone, nested = runner(declaration), in_savepoint(declaration.run)
     local bind, packs = binder(declaration), declaration.packs
     local figures = metrics.procedure(name)
     local monotonic, wall, is_in_txn = clock.monotonic, clock.wall, box.is_in_txn

@@ -12,6 +12,9 @@ return {
         kind = 'unavailable',
         message = 'the deadline of {procedure} passed {late} s before the server reached it; nothing was done',
     },
+    IN_TRANSACTION = {
+        kind = 'invalid', message = '{procedure} waits, and a transaction must not wait; end yours and ask again',
+    },
     COMMIT_FAILED = {kind = 'unavailable', message = 'the transaction was not written: {problem}'},
     READ_ONLY = {kind = 'unavailable', message = 'this instance is read-only; send writes to the leader'},
     MEMORY_FULL = {
@@ -25,6 +28,13 @@ return {
 
     -- document
     DOCUMENT_NOT_FOUND = {kind = 'not_found', message = 'document {id} does not exist'},
+
+    -- event
+    EVENT_OUT_OF_ORDER = {
+        kind = 'conflict', message = 'event {first} cannot follow {last} in stream {stream}, or the stream is not of this writer',
+    },
+    EVENT_STREAM_FULL = {kind = 'exhausted', message = 'stream {stream} holds {bytes} bytes, at most {limit} are kept'},
+    EVENT_STREAM_NOT_FOUND = {kind = 'not_found', message = 'there are no events of {stream}: unknown, or kept no longer'},
 
     -- lookup
     LEASE_LOST = {kind = 'conflict', message = 'the lease of {key} has ended or is not of this token; nothing was changed'},

@@ -241,14 +241,14 @@ local function windows_of(tenant, customer_id)
 end
 
 local function filter_of(args)
-    local tenant, kind, customer_id = args.tenant, args.kind, args.customer_id
+    local tenant, kind, customer_id, without = args.tenant, args.kind, args.customer_id, args.without_kind
     local filter = {kind = kind, customer_id = customer_id, general = customer_id and args.include_general}
-    if kind or customer_id then
+    if kind or customer_id or without then
         local index = box.space.document.index.chunk
         filter.wanted = function(first)
             local row = index:get{tenant, first}
             local owner = row and row[DOCUMENT.CUSTOMER]
-            return row ~= nil and (kind == nil or row[DOCUMENT.KIND] == kind)
+            return row ~= nil and (kind == nil or row[DOCUMENT.KIND] == kind) and row[DOCUMENT.KIND] ~= without
                 and (customer_id == nil or owner == customer_id or (filter.general and owner == nil))
         end
     end
@@ -268,7 +268,8 @@ local function hit_of(tenant, ranked)
 end
 
 ---The documents that answer a query best, each with its best passage.
----@param args {tenant: string, query: string, limit: integer, customer_id: string?, include_general: boolean, kind: string?}
+---@param args {tenant: string, query: string, limit: integer, customer_id: string?, include_general: boolean, kind: string?,
+---     without_kind: string?}
 ---@return {hits: table[], examined: integer, bounded: boolean, waiting: integer, waiting_seconds: number}
 function document.search(args)
     local tenant, corpus = args.tenant, corpus_of(args.tenant)
@@ -296,7 +297,7 @@ end
 ---Figures of a tenant's documents and of their index.
 ---@param args {tenant: string}
 ---@return {documents: integer, chunks: integer, terms: integer, postings: integer, posting_bytes: integer,
----     waiting: integer, waiting_seconds: number}
+---     waiting: integer, waiting_seconds: number, revision: string}
 function document.figures(args)
     local corpus = corpus_of(args.tenant)
     local function figure(number)
@@ -306,6 +307,8 @@ function document.figures(args)
         documents = figure(CORPUS.DOCUMENTS), chunks = figure(CORPUS.CHUNKS), terms = figure(CORPUS.TERMS),
         postings = figure(CORPUS.POSTINGS), posting_bytes = figure(CORPUS.POSTINGS) * packed.POSTING_BYTES,
         waiting = figure(CORPUS.WAITING), waiting_seconds = waiting_seconds(args.tenant, corpus),
+        -- What is stored takes new numbers of passages, and what is removed leaves fewer documents.
+        revision = ('%d.%d'):format(tonumber(figure(CORPUS.NEXT)), tonumber(figure(CORPUS.DOCUMENTS))),
     }
 end
 

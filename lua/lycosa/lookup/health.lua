@@ -6,6 +6,7 @@
 -- All processes share it, because it lives here; it survives a restart. A probe whose leader vanished is over when its
 -- lease is, and another one may begin.
 
+local utf8 = require('utf8')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local metrics = require('lycosa.core.metrics')
@@ -65,6 +66,22 @@ function health.obstacle(tenant, provider, now)
     elseif state == 'half_open' and row[F.PROBE] ~= nil and row[F.PROBE_ENDS] > now then
         return 'probing', row[F.PROBE_ENDS] - now
     end
+end
+
+---How a provider failed that was called, in the form of one that was passed over.
+---@param tenant string
+---@param provider string
+---@param now number
+---@return {provider: string, reason: string, detail: string?, retry_after: number?} reason as of obstacle, or failed
+function health.failed(tenant, provider, now)
+    local row = row_of(tenant, provider, now)
+    local reason, retry_after = health.obstacle(tenant, provider, now)
+    local detail = row[F.LAST_ERROR]
+    return {
+        provider = provider, reason = reason or 'failed', retry_after = retry_after,
+        -- Several of them make a reason.
+        detail = detail ~= nil and utf8.sub(detail, 1, 50) or nil,
+    }
 end
 
 ---The place that an administrator gave a provider among the others.

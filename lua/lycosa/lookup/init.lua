@@ -40,7 +40,7 @@ local function usable(args, entry, now)
         return nil
     end
     local age, most = now - entry[CREATED], args.max_age or math.huge
-    if entry[EXPIRES] > now and age < most then
+    if entry[EXPIRES] > now and (age < most or (args.since ~= nil and entry[CREATED] >= args.since)) then
         return 'hit'
     end
     return age < most + args.stale_for and 'stale' or nil
@@ -101,7 +101,7 @@ local function decide(args, ticket, on_disk)
     elseif lease ~= nil then
         return decision('lease', {lease = lease, skipped = skipped, ticket = lease.ticket, ends_at = lease.ends_at})
     end
-    return decision('denied', {denial = routing.denial(skipped), skipped = skipped})
+    return decision('denied', {denial = routing.denial({}, skipped), skipped = skipped})
 end
 
 local function check_candidates(candidates)
@@ -126,7 +126,8 @@ function lookup.begin(args, on_disk)
 end
 
 ---Wait for the leader: his answer, his denial, or his lease when it ended without either.
----@param args table as `begin`, with `ticket` of the lease that is followed and `wait` in seconds
+---@param args table as `begin`, with `ticket` of the lease that is followed, `wait` in seconds, and `since`: an answer
+---     that was made after its caller asked is fresh to him, though he wants none that is older
 ---@return table a LookupDecision; still `pending` when the time was over
 function lookup.await(args)
     check_candidates(args.providers)
@@ -240,10 +241,12 @@ function lookup.fail(args)
     if lease ~= nil then
         return decision('lease', {lease = lease, skipped = skipped, ticket = lease.ticket, ends_at = lease.ends_at})
     end
-    local denial = routing.denial(skipped)
-    if #skipped == 0 then
-        denial.reason = ('%s: %s'):format(row[F.PROVIDER], args.error)
+    local failed = {}
+    for _, name in ipairs(row[F.TRIED]) do
+        table.insert(failed, health.failed(args.tenant, name, now))
     end
+    table.insert(failed, health.failed(args.tenant, row[F.PROVIDER], now))
+    local denial = routing.denial(failed, skipped)
     leases.give_up(row, denial, now)
     return decision('denied', {denial = denial, skipped = skipped})
 end

@@ -1,7 +1,8 @@
 -- Which provider buys the answer.
 --
 -- The rule: the first candidate in order that may be called and whose quotas have the units; they are reserved at once.
--- One whose quotas are 80 % taken gives way to a cheaper candidate behind it that may be called, too.
+-- One of whose budgets 80 % are taken gives way to a cheaper candidate behind it that may be called, too. One that claims
+-- nothing is no cheaper one but the last resort: the rest of a budget is spent before it is asked.
 
 local errors = require('lycosa.core.errors')
 local quota = require('lycosa.quota')
@@ -47,14 +48,14 @@ local function reserve(tenant, candidate, id, seconds)
     }
 end
 
--- Whether a cheaper candidate stands behind one whose quotas are nearly spent, and may be called.
+-- Whether a cheaper candidate stands behind one whose budgets are nearly spent, and may be called.
 local function cheaper_behind(tenant, order, at, tried, now)
     if not quota.is_near(tenant, order[at].claims) then
         return false
     end
     for i = at + 1, #order do
         local other = order[i]
-        if not tried[other.provider] and other.cost < order[at].cost
+        if not tried[other.provider] and other.cost < order[at].cost and #other.claims > 0
             and health.obstacle(tenant, other.provider, now) == nil then
             return true
         end
@@ -95,7 +96,11 @@ function routing.choose(tenant, candidates, tried, lease, now)
                 saved = candidate
                 table.insert(skipped, {provider = candidate.provider, reason = 'near_limit'})
             else
-                local chosen = take(candidate, saved and 'near_limit' or i == 1 and 'first' or 'fallback')
+                local chosen
+                if saved ~= nil and #candidate.claims == 0 then
+                    chosen, saved = take(saved, 'first'), nil
+                end
+                chosen = chosen or take(candidate, saved and 'near_limit' or i == 1 and 'first' or 'fallback')
                 if chosen then
                     return chosen, skipped
                 end
@@ -106,24 +111,24 @@ function routing.choose(tenant, candidates, tried, lease, now)
     return saved and take(saved, 'first') or nil, skipped
 end
 
----The denial that follows from who was passed over: what to wait for, if waiting helps anybody.
+---The denial that follows from who was passed over and who failed: what to wait for, if waiting helps anybody.
+---@param failed table[] of health.failed
 ---@param skipped table[] of routing.choose
 ---@return {kind: string, reason: string, retry_after: number?}
-function routing.denial(skipped)
+function routing.denial(failed, skipped)
     local kind, words, soonest = 'unavailable', {}, nil
-    for _, one in ipairs(skipped) do
-        if one.reason == 'quota' or one.reason == 'throttled' or one.reason == 'exhausted' then
-            kind = 'exhausted'
+    for _, list in ipairs{failed, skipped} do
+        for _, one in ipairs(list) do
+            if one.reason == 'quota' or one.reason == 'throttled' or one.reason == 'exhausted' then
+                kind = 'exhausted'
+            end
+            if one.retry_after ~= nil and (soonest == nil or one.retry_after < soonest) then
+                soonest = one.retry_after
+            end
+            table.insert(words, ('%s: %s'):format(one.provider, one.detail and one.reason .. ' ' .. one.detail or one.reason))
         end
-        if one.retry_after ~= nil and (soonest == nil or one.retry_after < soonest) then
-            soonest = one.retry_after
-        end
-        table.insert(words, ('%s: %s'):format(one.provider, one.detail and one.reason .. ' ' .. one.detail or one.reason))
     end
-    return {
-        kind = kind, reason = #words > 0 and table.concat(words, ', ') or 'every provider has failed',
-        retry_after = soonest,
-    }
+    return {kind = kind, reason = table.concat(words, ', '), retry_after = soonest}
 end
 
 return routing

@@ -120,7 +120,8 @@ function claims.take(args)
     return states
 end
 
----Whether the units are there, but 80 % of one of the limits are taken. Raises QUOTA_UNKNOWN.
+---Whether the units are there, but 80 % of one of the limits are taken; of rates it is nothing to be saved. Raises
+---QUOTA_UNKNOWN.
 ---@param tenant string
 ---@param wanted {quota: string, amount: number}[]
 ---@return boolean
@@ -133,7 +134,7 @@ function claims.is_near(tenant, wanted)
         if wanted[i].amount > s.left then
             return false
         end
-        near = near or standing.is_near(s)
+        near = near or (s.kind ~= fields.RATE and standing.is_near(s))
     end
     return near
 end

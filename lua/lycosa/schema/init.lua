@@ -22,6 +22,7 @@ schema.MIGRATIONS = {
     '0006_cache',
     '0007_request_cold',
     '0008_lookup',
+    '0009_event',
 }
 
 local function load_migration(module)

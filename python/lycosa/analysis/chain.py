@@ -1,8 +1,9 @@
 """The chain: gather, look into the cache, write with one model call, apply the rules, remember."""
 
+import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Literal, Protocol
 
@@ -10,15 +11,18 @@ import structlog
 from pydantic import ValidationError
 
 from lycosa.analysis import prompts
-from lycosa.analysis.gather import Gathered, gather
-from lycosa.analysis.key import analysis_key
+from lycosa.analysis.calling import Spent, named
+from lycosa.analysis.gather import Asked, Gathered, Standing, gather, look
+from lycosa.analysis.key import analysis_key, question_key
 from lycosa.analysis.knowledge import Knowledge
-from lycosa.analysis.model import ModelBusy, Writer
+from lycosa.analysis.model import Writer
 from lycosa.analysis.report import (
     Event,
     FactEvent,
     Finding,
     Language,
+    Mode,
+    PastRequest,
     Report,
     Source,
     SourceEvent,
@@ -28,7 +32,7 @@ from lycosa.analysis.report import (
     Tokens,
 )
 from lycosa.analysis.rules import apply_rules
-from lycosa.analysis.writing import Draft, Spent, write_extractive, write_offline, write_with_model
+from lycosa.analysis.writing import Draft, write_extractive, write_offline, write_with_model
 from lycosa.errors import LycosaError
 
 __all__ = ["Job", "Memory", "run_chain"]
@@ -45,6 +49,18 @@ class Memory(Protocol):
     async def put(self, key: str, report: str) -> None:
         """Keep a report's JSON for the time of the settings."""
 
+    async def note(self, question: str, witness: str, key: str) -> None:
+        """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
+
+    async def noted(self, question: str, witness: str) -> str | None:
+        """The key of the report that answers a question, None when nothing is noted or the witness is another."""
+
+    async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
+        """Take the lead in writing, or wait for whoever has it (`waits` is told): what he kept; None: write it."""
+
+    async def release(self, key: str) -> None:
+        """Give the lead away, if one has it. Raises nothing."""
+
 
 @dataclass(slots=True)
 class Job:
@@ -56,6 +72,9 @@ class Job:
     question: str | None
     language: Language | None
     fresh: bool
+    mode: Mode
+    # Tokens that the sources may take of a prompt.
+    budget: int
     emit: Callable[[Event], None]
     started: float = field(default_factory=time.perf_counter)
     spent: Spent = field(default_factory=Spent)
@@ -89,15 +108,29 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
 
     Raises LycosaError when the customer's record cannot be read. A model that fails does not fail the report.
     """
-    gathered = await gather(
-        knowledge, job.customer_id, job.question, job.language, started=job.started, emit=job.emit
-    )
+    asked = Asked(job.request_id, job.customer_id, job.question, job.language, job.mode, job.budget)
+    standing = await look(knowledge, asked, started=job.started, emit=job.emit)
+    short = question_key(asked, job.tenant, _prompt_version(writer), writer.name)
+    kept = None if job.fresh else await _unchanged(job, memory, short, standing)
+    if kept is not None:
+        past = [answer.request for answer in standing.past]
+        return _again(job, kept, past, job.elapsed_ms())
+    gathered = await gather(knowledge, asked, standing, started=job.started, emit=job.emit)
+    report = await _answered(job, gathered, memory, writer)
+    if standing.witness is not None and not gathered.degraded:
+        await memory.note(short, standing.witness, report.key)
+    return report
+
+
+async def _answered(job: Job, gathered: Gathered, memory: Memory, writer: Writer) -> Report:
+    """The report on what was gathered: kept, written by somebody else just now, or written here."""
     gather_ms = job.elapsed_ms()
     job.sources = gathered.sources
     key = analysis_key(
         tenant=job.tenant,
         customer=gathered.customer,
         question=job.question,
+        mode=job.mode,
         language=gathered.language,
         sources=gathered.sources,
         prompt_version=_prompt_version(writer),
@@ -105,7 +138,23 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
     )
     kept = await _recalled(job, memory, key)
     if kept is not None:
-        return _again(job, kept, gathered, gather_ms)
+        return _again(job, kept, gathered.past, gather_ms, gathered)
+    if writer.kind == "extractive":
+        return await _written(job, gathered, memory, writer, key, gather_ms)
+    try:
+        kept = None if job.fresh else await _shared(job, memory, key)
+        if kept is not None:
+            return _again(job, kept, gathered.past, gather_ms, gathered)
+        return await _written(job, gathered, memory, writer, key, gather_ms)
+    finally:
+        # Whoever waits for us must not wait for nothing, whatever has ended us.
+        await asyncio.shield(memory.release(key))
+
+
+async def _written(
+    job: Job, gathered: Gathered, memory: Memory, writer: Writer, key: str, gather_ms: float
+) -> Report:
+    """A new report, kept where it may answer others."""
     for source in gathered.sources:
         job.emit(SourceEvent(source=source))
     draft, used, fell_back = await _write(job, gathered, writer)
@@ -122,6 +171,17 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
             degraded.append(f"cache: {problem.code}")
     timings = report.timings.model_copy(update={"total_ms": job.elapsed_ms()})
     return report.model_copy(update={"degraded": degraded, "timings": timings})
+
+
+async def _shared(job: Job, memory: Memory, key: str) -> Report | None:
+    """The report that somebody else writes just now, None when it is ours to write."""
+    text = await memory.lead(
+        key, job.question or "", lambda: job.step("cache", "waiting: the same report is being written")
+    )
+    try:
+        return Report.model_validate_json(text) if text is not None else None
+    except ValidationError:
+        return None
 
 
 async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
@@ -141,8 +201,25 @@ async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
     return report
 
 
-def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Report:
-    """A kept report as the answer to this request."""
+async def _unchanged(job: Job, memory: Memory, short: str, standing: Standing) -> Report | None:
+    """The report that was given to the same question a moment ago, when nothing it rests on has changed since."""
+    if standing.witness is None:
+        return None
+    try:
+        key = await memory.noted(short, standing.witness)
+        text = await memory.get(key) if key is not None else None
+        report = Report.model_validate_json(text) if text is not None else None
+    except (LycosaError, ValidationError):
+        return None
+    if report is not None:
+        job.step("cache", "hit: asked a moment ago, and nothing has changed")
+    return report
+
+
+def _again(
+    job: Job, kept: Report, past: list[PastRequest], gather_ms: float, gathered: Gathered | None = None
+) -> Report:
+    """A kept report as the answer to this request; `gathered` what was read for it."""
     job.sources, job.model = kept.sources, kept.model
     for source in kept.sources:
         job.emit(SourceEvent(source=source))
@@ -154,17 +231,18 @@ def _again(job: Job, kept: Report, gathered: Gathered, gather_ms: float) -> Repo
         update={
             "request_id": job.request_id,
             "question": job.question,
-            "past_requests": gathered.past,
+            "past_requests": past,
             "tokens": Tokens(),
+            "web_cost_microusd": gathered.web_cost_microusd if gathered else 0,
             "timings": timings,
             "cached": True,
-            "degraded": [*kept.degraded, *gathered.degraded],
+            "degraded": [*kept.degraded, *(gathered.degraded if gathered else ())],
         }
     )
 
 
 async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, Writer, bool]:
-    """The draft, who wrote it, and whether that was for want of the model asked."""
+    """The draft, who wrote it, and whether that was for want of the model asked: such a report is not kept."""
     extractive = Writer("extractive", "extractive")
     if writer.kind == "extractive":
         draft = write_extractive(gathered, job.question, job.say)
@@ -177,30 +255,26 @@ async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, W
     try:
         draft = await write(writer, gathered, job.question, job.say, job.spent)
     except Exception as problem:
-        reason = _named(problem)
-        _log.warning("model_failed", model=writer.name, problem=reason, pieces=job.spent.pieces)
+        reason = "; ".join([*job.spent.failures[:-1], named(problem)])
+        _log.warning(
+            "model_gave_up", model=job.spent.model or writer.name, problem=reason, pieces=job.spent.pieces
+        )
         draft = write_extractive(gathered, job.question, job.say if job.first_token is None else _unsaid)
-        draft.degraded.append(f"extractive: the model {writer.name} failed ({reason})")
+        draft.degraded.append(f"extractive: the model {job.spent.model or writer.name} failed ({reason})")
         job.model = extractive.name
         job.step("write", f"{writer.name} failed after {job.spent.pieces} tokens, extractive instead")
         return draft, extractive, True
-    used = writer if job.spent.began is not None else extractive
+    used = extractive if job.spent.model is None else replace(writer, name=job.spent.model)
+    if used.kind != "extractive" and used.name != writer.name:
+        draft.degraded.append(f"model: {'; '.join(job.spent.failures)}, {used.name} wrote instead")
     job.model = used.name
     dropped = f", {draft.dropped_facts} without a true quote" if draft.dropped_facts else ""
     job.step("write", f"{used.name}: {job.spent.tokens().output} tokens, {len(draft.facts)} facts{dropped}")
-    return draft, used, False
+    return draft, used, used.kind != "extractive" and used.name != writer.name
 
 
 def _unsaid(_: str) -> None:
     """Prose already streams: the extractive summary stands in the report only."""
-
-
-def _named(problem: Exception) -> str:
-    """What went wrong in a few words of ours: a provider's own message may hold parts of a key."""
-    if isinstance(problem, ModelBusy):
-        return str(problem)
-    status = getattr(problem, "status_code", None)
-    return f"{type(problem).__name__}{f' {status}' if isinstance(status, int) else ''}"
 
 
 def _report(
@@ -221,6 +295,7 @@ def _report(
         customer_id=gathered.customer.id,
         customer_name=gathered.customer.name,
         question=job.question,
+        mode=job.mode,
         language=gathered.language,
         summary=draft.summary,
         facts=draft.facts,
@@ -232,6 +307,7 @@ def _report(
         writer=kind,
         model=used.name,
         tokens=job.spent.tokens(),
+        web_cost_microusd=gathered.web_cost_microusd,
         timings=Timings(
             gather_ms=gather_ms,
             first_token_ms=job.first_token,

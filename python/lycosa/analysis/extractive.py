@@ -92,7 +92,9 @@ def best_sentences(
     asked = content_words(question or "")
     about = content_words(" ".join([customer.name, customer.industry or "", *customer.tags]))
     ranked = []
-    for order, source in enumerate(source for source in sources if source.kind in ("document", "history")):
+    for order, source in enumerate(
+        source for source in sources if source.kind in ("document", "history", "web")
+    ):
         for place, text in enumerate(sentences(source.text)):
             if not _MIN_SENTENCE <= len(text) <= _MAX_SENTENCE or text.endswith("?"):
                 continue

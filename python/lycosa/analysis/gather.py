@@ -1,38 +1,62 @@
-"""Gathering what is known: record and history at once, then figures and texts at once."""
+"""Gathering what is known: record and history at once, then figures, texts and the web at once."""
 
+import secrets
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
+from typing import Any
 
-from langchain_core.runnables import RunnableLambda, RunnableParallel
-
-from lycosa.analysis.extractive import record_text, segment_text
 from lycosa.analysis.knowledge import (
+    WEB,
     Customer,
     Found,
     Knowledge,
     Passage,
     PastAnswer,
     Segment,
+    WebFound,
     guess_language,
 )
-from lycosa.analysis.report import Language, PastRequest, Source, StepEvent
-from lycosa.analysis.texts import clean, clip_bytes, one_line
-from lycosa.analysis.wording import say
+from lycosa.analysis.parts import Part, Read, parallel, together
+from lycosa.analysis.passages import Chosen, in_turns
+from lycosa.analysis.queries import web_queries
+from lycosa.analysis.report import Language, Mode, PastRequest, Source, StepEvent
+from lycosa.analysis.sources import history_passages, make_sources
+from lycosa.analysis.texts import clip_bytes, one_line
 from lycosa.errors import LycosaError
 
-__all__ = ["Gathered", "gather"]
+__all__ = ["Asked", "Gathered", "Standing", "gather", "look"]
 
-# Passages of a report; about 1,000 characters each.
-MAX_PASSAGES = 10
-MAX_PASSAGE = 2_000
-MAX_PAST_ANSWERS = 3
+# Results of one search of the web.
+_WEB_RESULTS = 5
 # Bytes of a query the store accepts.
 _MAX_QUERY = 1_000
 
 Emit = Callable[[StepEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is wanted: about whom, in which depth, within how many tokens of sources."""
+
+    request_id: str
+    customer_id: str
+    question: str | None
+    language: Language | None
+    mode: Mode
+    budget: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """The record, the history, and a witness: equal witnesses mean that record, texts and history are the same. None
+    when that cannot be told.
+    """
+
+    customer: Customer
+    past: list[PastAnswer]
+    parts: Mapping[str, Part]
+    witness: str | None
 
 
 @dataclass(slots=True)
@@ -46,49 +70,15 @@ class Gathered:
     sources: list[Source]
     notes: frozenset[str]
     degraded: list[str] = field(default_factory=list)
-    # Whether every part could be read.
+    # Whether every part of the store could be read.
     complete: bool = True
+    web_cost_microusd: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one branch brought: a value or the error that kept it from it."""
-
-    value: Any = None
-    problem: LycosaError | None = None
-
-
-def _branch(read: Callable[[], Awaitable[Any]]) -> RunnableLambda[Any, _Part]:
-    """A branch whose failure is its result: one that fails does not undo the others."""
-
-    async def run(_: Any) -> _Part:
-        try:
-            return _Part(value=await read())
-        except LycosaError as problem:
-            return _Part(problem=problem)
-
-    return RunnableLambda(run)
-
-
-async def _parallel(
-    branches: Mapping[str, Callable[[], Awaitable[Any]]], ended: Callable[[str, _Part], None]
-) -> dict[str, _Part]:
-    """Run all branches at once; `ended` hears of each as it ends."""
-    parts: dict[str, _Part] = {}
-    runnable = RunnableParallel({name: _branch(read) for name, read in branches.items()})
-    stream = cast(AsyncGenerator[dict[str, _Part], None], runnable.astream(None))
-    async with aclosing(stream) as chunks:
-        async for chunk in chunks:
-            for name, part in chunk.items():
-                parts[name] = part
-                ended(name, part)
-    return parts
-
-
-def _told(name: str, part: _Part) -> str:
+def _told(name: str, part: Part) -> str:
     """What a step found, in a few words."""
     if part.problem is not None:
-        return f"failed: {part.problem.code}"
+        return f"failed: {_reason(name, part.problem)}"
     value = part.value
     if isinstance(value, Customer):
         return f"{one_line(value.name, 100)}, version {value.version}"
@@ -97,58 +87,117 @@ def _told(name: str, part: _Part) -> str:
     if isinstance(value, Found):
         waiting = f", {value.waiting} documents not yet indexed" if value.waiting else ""
         return f"{len(value.passages)} passages{', search bounded' if value.bounded else ''}{waiting}"
+    if isinstance(value, WebFound):
+        return f"{len(value.passages)} results, {value.outcome} by {value.provider or 'nobody'}"
     if isinstance(value, list):
         return f"{len(value)} {'requests' if name == 'history' else 'documents'}"
     return "none"
 
 
-async def gather(
-    knowledge: Knowledge,
-    customer_id: str,
-    question: str | None,
-    language: Language | None,
-    *,
-    started: float,
-    emit: Emit,
-) -> Gathered:
-    """Everything known about the customer, as sources in the report's language.
+def _reason(name: str, problem: LycosaError) -> str:
+    """What kept a part away, in a few words; of the web also who was asked."""
+    return f"{problem.code}, {one_line(problem.message, 200)}" if name.startswith(WEB) else problem.code
+
+
+async def look(knowledge: Knowledge, asked: Asked, *, started: float, emit: Emit) -> Standing:
+    """Whom it is about, and how the store stands: what is read first and always.
 
     `started` is the moment of the request (perf_counter); `emit` hears of every step as it ends. Raises what the
-    record raises (NotFound, Unavailable); any other part that fails is missing and named in `degraded`.
+    record raises (NotFound, Unavailable), before any step is told.
     """
-
-    def ended(name: str, part: _Part) -> None:
-        elapsed = (time.perf_counter() - started) * 1000
-        emit(StepEvent(name=name, detail=_told(name, part), elapsed_ms=round(elapsed, 2)))
-
-    held: list[tuple[str, _Part]] = []
-    first = await _parallel(
+    held: list[tuple[str, Part, float]] = []
+    parts = await together(
         {
-            "customer": lambda: knowledge.customer(customer_id),
-            "history": lambda: knowledge.history(customer_id),
+            "customer": lambda: knowledge.customer(asked.customer_id),
+            "history": lambda: knowledge.history(asked.customer_id),
+            "revision": knowledge.revision,
         },
-        lambda name, part: held.append((name, part)),
+        lambda name, part: held.append((name, part, time.perf_counter())),
     )
-    record = first["customer"]
+    record, revision = parts["customer"], parts.pop("revision")
     if record.problem is not None:
         # Nothing was emitted yet: the caller can still answer with the error alone.
         raise record.problem
-    for name, part in held:
-        ended(name, part)
+    for name, part, at in held:
+        if name in parts:
+            emit(_step(name, _told(name, part), started, at))
     customer: Customer = record.value
-    branches: dict[str, Callable[[], Awaitable[Any]]] = {
-        "documents": lambda: knowledge.search(_query(customer), customer_id, kind=None, limit=8),
-        "notes": lambda: knowledge.search(_query(customer, question), customer_id, kind="note", limit=4),
-        "own": lambda: knowledge.own(customer_id, 4),
+    past: list[PastAnswer] = _value(parts, "history") or []
+    told = [answer.request.id for answer in past if answer.answer]
+    # A store that could not be read stands for nothing.
+    known = revision.value is not None and all(part.problem is None for part in parts.values())
+    witness = f"{customer.version} {revision.value} {' '.join(told)}" if known else None
+    return Standing(customer, past, parts, witness)
+
+
+async def gather(
+    knowledge: Knowledge, asked: Asked, standing: Standing, *, started: float, emit: Emit
+) -> Gathered:
+    """Everything known about the customer, as sources in the report's language. `started` and `emit` as in `look`.
+
+    Raises nothing of the store's: a part that fails is missing and named in `degraded`.
+    """
+
+    def ended(name: str, part: Part) -> None:
+        emit(_step(name, _told(name, part), started))
+
+    customer = standing.customer
+    branches = _stored(knowledge, customer, asked)
+    if asked.mode != "quick" and not knowledge.searches_web:
+        emit(_step(WEB, "not asked: no provider is configured", started))
+    else:
+        branches |= _web(knowledge, customer, asked)
+    gathered, chosen = _assemble(asked, standing, await parallel(branches, ended))
+    left_out = f"{chosen.repeats} repeats and {chosen.beyond_budget} beyond the budget left out"
+    emit(_step("sources", f"{len(gathered.sources)}, about {chosen.tokens} tokens; {left_out}", started))
+    return gathered
+
+
+def _step(name: str, detail: str, started: float, at: float | None = None) -> StepEvent:
+    elapsed = ((at or time.perf_counter()) - started) * 1000
+    return StepEvent(name=name, detail=detail, elapsed_ms=round(elapsed, 2))
+
+
+def _stored(knowledge: Knowledge, customer: Customer, asked: Asked) -> dict[str, Read]:
+    """What is read from the store."""
+    question, about = asked.question, _query(customer)
+    branches: dict[str, Read] = {
+        "documents": lambda: knowledge.search(about, customer.id, kind=None, limit=8),
+        "notes": lambda: knowledge.search(_query(customer, question), customer.id, kind="note", limit=4),
+        "kept": lambda: knowledge.search(
+            _query(customer, question), customer.id, kind=WEB, limit=_WEB_RESULTS
+        ),
+        "own": lambda: knowledge.own(customer.id, 4),
     }
     if customer.segment:
         branches["segment"] = lambda: knowledge.segment(customer.segment)
     if question:
-        branches["question"] = lambda: knowledge.search(
-            clip_bytes(question, _MAX_QUERY), customer_id, kind=None, limit=5
+        clipped = clip_bytes(question, _MAX_QUERY)
+        branches["question"] = lambda: knowledge.search(clipped, customer.id, kind=None, limit=5)
+    return branches
+
+
+def _web(knowledge: Knowledge, customer: Customer, asked: Asked) -> dict[str, Read]:
+    """What the web is asked, each question under a name of its own."""
+    language = asked.language or guess_language(asked.question, customer, [])
+    queries = web_queries(customer, asked.question, language, asked.mode)
+
+    # With a random end: asked again under the same id, after a crash, these are other searches.
+    prefix = f"{clip_bytes(asked.request_id, 100)}:web-{secrets.token_hex(4)}"
+
+    def ask(number: int, query: str) -> Read:
+        return lambda: knowledge.web(
+            query,
+            request_id=f"{prefix}-{number}",
+            limit=_WEB_RESULTS,
+            deep=asked.mode == "deep",
+            agents=asked.mode == "deep" and number == 1,
         )
-    parts = first | await _parallel(branches, ended)
-    return _assemble(customer, question, language, parts)
+
+    return {
+        WEB if number == 1 else f"{WEB}-{number}": ask(number, query)
+        for number, query in enumerate(queries, start=1)
+    }
 
 
 def _query(customer: Customer, question: str | None = None) -> str:
@@ -157,107 +206,66 @@ def _query(customer: Customer, question: str | None = None) -> str:
     return clip_bytes(" ".join(word for word in words if word), _MAX_QUERY)
 
 
-def _assemble(
-    customer: Customer, question: str | None, language: Language | None, parts: Mapping[str, _Part]
-) -> Gathered:
-    degraded = [f"{name}: {part.problem.code}" for name, part in parts.items() if part.problem is not None]
+def _assemble(asked: Asked, standing: Standing, more: Mapping[str, Part]) -> tuple[Gathered, Chosen]:
+    customer, past, parts = standing.customer, standing.past, {**standing.parts, **more}
+    candidates = _candidates(parts, customer.id, past)
+    own = [passage.language for passage in candidates if passage.customer_id == customer.id]
+    language = asked.language or guess_language(asked.question, customer, own)
+    segment: Segment | None = _value(parts, "segment")
+    sources, notes, chosen = make_sources(customer, segment, candidates, language, asked.mode, asked.budget)
+    gathered = Gathered(
+        customer=customer,
+        language=language,
+        segment=segment,
+        past=[answer.request for answer in past],
+        sources=sources,
+        notes=notes,
+        degraded=_degraded(parts),
+        # The key names the sources that there are: one that was written without the web is no answer with it.
+        complete=all(part.problem is None for name, part in parts.items() if not name.startswith(WEB)),
+        web_cost_microusd=sum(found.cost_microusd for found in _web_found(parts)),
+    )
+    return gathered, chosen
+
+
+def _degraded(parts: Mapping[str, Part]) -> list[str]:
+    degraded = [
+        f"{name}: {_reason(name, part.problem)}" for name, part in parts.items() if part.problem is not None
+    ]
     found = [part.value for part in parts.values() if isinstance(part.value, Found)]
     waiting = max((answer.waiting for answer in found), default=0)
     if waiting:
         degraded.append(f"documents: {waiting} stored but not yet indexed")
     if any(answer.bounded for answer in found):
         degraded.append("documents: the search reached its work bound, better passages may exist")
-    passages = _chosen(parts, customer.id)
-    past: list[PastAnswer] = _value(parts, "history") or []
-    own = [passage.language for passage in passages if passage.customer_id == customer.id]
-    spoken = language or guess_language(question, customer, own)
-    segment: Segment | None = _value(parts, "segment")
-    sources, notes = _sources(customer, segment, passages, past, spoken)
-    return Gathered(
-        customer=customer,
-        language=spoken,
-        segment=segment,
-        past=[answer.request for answer in past],
-        sources=sources,
-        notes=notes,
-        degraded=degraded,
-        complete=all(part.problem is None for part in parts.values()),
-    )
+    degraded.extend(f"{WEB}: {reason}" for answer in _web_found(parts) for reason in answer.degraded)
+    return list(dict.fromkeys(degraded))
 
 
-def _value(parts: Mapping[str, _Part], name: str) -> Any:
+def _value(parts: Mapping[str, Part], name: str) -> Any:
     part = parts.get(name)
     return part.value if part is not None else None
 
 
-def _chosen(parts: Mapping[str, _Part], customer_id: str) -> list[Passage]:
-    """The passages in order of use: those of the question, the notes, the rest, own ones not found; none twice."""
-    ordered: list[Passage] = []
+def _web_found(parts: Mapping[str, Part]) -> list[WebFound]:
+    return [part.value for part in parts.values() if isinstance(part.value, WebFound)]
+
+
+def _candidates(parts: Mapping[str, Part], customer_id: str, past: list[PastAnswer]) -> list[Passage]:
+    """The passages best first: those of the question, notes, the web and the rest in turns, then own ones that search
+    did not find, then past answers. What searches of the web left in the store counts where the web says nothing now:
+    else every search would change the sources of all others.
+    """
+    groups: list[list[Passage]] = []
     for name in ("question", "notes", "documents"):
         found: Found | None = _value(parts, name)
-        if found is not None:
-            ordered.extend(found.passages)
-    chosen: dict[tuple[str, int], Passage] = {}
-    for passage in ordered:
-        if passage.customer_id in (None, customer_id):
-            chosen.setdefault((passage.document_id, passage.chunk), passage)
-    documents = {passage.document_id for passage in ordered}
-    for passage in _value(parts, "own") or []:
-        if passage.document_id not in documents:
-            chosen[passage.document_id, passage.chunk] = passage
-    return list(chosen.values())[:MAX_PASSAGES]
-
-
-def _sources(
-    customer: Customer,
-    segment: Segment | None,
-    passages: list[Passage],
-    past: list[PastAnswer],
-    language: Language,
-) -> tuple[list[Source], frozenset[str]]:
-    """Numbered sources, cleaned and bounded; and which of them are notes."""
-    drafts: list[dict[str, Any]] = [
-        {
-            "kind": "record",
-            "ref": customer.id,
-            "title": say("record.title", language),
-            "text": record_text(customer, language),
-        }
-    ]
-    if segment is not None:
-        title, text = say("segment.title", language), segment_text(segment, language)
-        drafts.append({"kind": "segment", "ref": segment.name, "title": title, "text": text})
-    notes = set()
-    for passage in passages:
-        if passage.kind == "note":
-            notes.add(f"S{len(drafts) + 1}")
-        drafts.append(
-            {
-                "kind": "document",
-                "ref": passage.document_id,
-                "title": passage.title,
-                "text": passage.text,
-                "url": passage.url,
-                "language": passage.language,
-                "chunk": passage.chunk,
-                "score": passage.score,
-            }
-        )
-    for answer in [answer for answer in past if answer.answer][:MAX_PAST_ANSWERS]:
-        drafts.append(
-            {
-                "kind": "history",
-                "ref": answer.request.id,
-                "title": answer.request.question or answer.request.kind,
-                "text": answer.answer,
-            }
-        )
-    sources = []
-    for number, draft in enumerate(drafts, start=1):
-        cleaned = {
-            "title": one_line(draft["title"], 300),
-            "text": clean(draft["text"], MAX_PASSAGE),
-            "url": one_line(draft["url"], 500) if draft.get("url") else None,
-        }
-        sources.append(Source(id=f"S{number}", **{**draft, **cleaned}))
-    return sources, frozenset(notes)
+        passages = found.passages if found is not None else ()
+        groups.append([passage for passage in passages if passage.customer_id in (None, customer_id)])
+    live = in_turns([found.passages for found in _web_found(parts)])
+    kept: Found | None = _value(parts, "kept")
+    if not live and kept is not None:
+        live = [passage for passage in kept.passages if passage.customer_id in (None, customer_id)]
+    groups.insert(2, live)
+    documents = {passage.document_id for group in groups for passage in group}
+    own = [passage for passage in _value(parts, "own") or [] if passage.document_id not in documents]
+    return [*in_turns(groups), *own, *history_passages(past)]

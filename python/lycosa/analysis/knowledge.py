@@ -2,12 +2,25 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Protocol
+from typing import Final, Protocol
 
 from lycosa.analysis.report import Language, PastRequest
 from lycosa.analysis.texts import language_of
 
-__all__ = ["Customer", "Found", "Knowledge", "Passage", "PastAnswer", "Segment", "guess_language"]
+__all__ = [
+    "WEB",
+    "Customer",
+    "Found",
+    "Knowledge",
+    "Passage",
+    "PastAnswer",
+    "Segment",
+    "WebFound",
+    "guess_language",
+]
+
+# The kind of passages and documents that come from a search of the web.
+WEB: Final = "web"
 
 Scalar = str | int | float | bool
 
@@ -58,7 +71,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One stored passage that search found."""
+    """One passage that search found: stored, or `is_live` where a search of the web has just given it."""
 
     document_id: str
     chunk: int
@@ -69,6 +82,7 @@ class Passage:
     url: str | None = None
     language: str | None = None
     score: float | None = None
+    is_live: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +92,19 @@ class Found:
     passages: tuple[Passage, ...] = ()
     waiting: int = 0
     bounded: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class WebFound:
+    """What a search of the web brought, from whom, and whether it was bought now (`bought`, `shared` with somebody
+    who asked at the same time) or before (`hit`, `stale`). `degraded` says what it had to do without.
+    """
+
+    passages: tuple[Passage, ...] = ()
+    outcome: str = "bought"
+    provider: str = ""
+    degraded: tuple[str, ...] = ()
+    cost_microusd: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +127,25 @@ class Knowledge(Protocol):
     async def history(self, customer_id: str) -> list[PastAnswer]:
         """Past requests, newest first, bounded."""
 
+    @property
+    def searches_web(self) -> bool:
+        """Whether there is anybody to ask about the web."""
+
+    async def revision(self) -> str | None:
+        """Another text after every change of a stored document; None while some are not indexed yet."""
+
     async def search(self, query: str, customer_id: str, *, kind: str | None, limit: int) -> Found:
-        """Best passages of the customer's own documents and of those of nobody in particular."""
+        """Best passages of the customer's own documents and of those of nobody in particular: of one kind, or of
+        every one but `web`.
+        """
+
+    async def web(
+        self, query: str, *, request_id: str, limit: int, deep: bool = False, agents: bool = False
+    ) -> WebFound:
+        """What the web says, bought once and shared; `deep` may take longer and cost more, and with `agents` those are
+        asked first who read and answer in words. `request_id` is that of its own row in the history. Raises Exhausted
+        or Unavailable when there is nobody who can be asked now.
+        """
 
     async def own(self, customer_id: str, limit: int) -> list[Passage]:
         """Newest of the customer's own documents whatever they say, each with its beginning as chunk 1."""

@@ -20,10 +20,11 @@ ChatSource = AbstractAsyncContextManager[BaseChatModel]
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Who writes. `model` follows the long prompt and quotes; `offline` is small and only summarises, in English;
-    `extractive` is no model, and `reason` says why not.
+    `extractive` is no model, and `reason` says why not. `others` write when it fails before its first piece, in order.
     """
 
     kind: Literal["model", "offline", "extractive"]
     name: str
     source: ChatSource | None = None
     reason: str | None = None
+    others: tuple[tuple[str, ChatSource], ...] = ()

@@ -5,6 +5,7 @@ import secrets
 from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
+from urllib.parse import urlsplit
 
 from langchain_core.prompts import ChatPromptTemplate
 
@@ -22,7 +23,7 @@ __all__ = [
     "version",
 ]
 
-REPORT = "report.v1"
+REPORT = "report.v2"
 SUMMARY = "summary.v1"
 # Rises when ranking, rules or wording change what the same input gives.
 EXTRACTIVE_VERSION = "extractive.v1"
@@ -62,12 +63,17 @@ def new_mark() -> str:
     return f"<<<{secrets.token_hex(8)}"
 
 
+def _site(url: str) -> str:
+    """The host alone: enough to weigh what it says, and shorter than the address."""
+    return one_line(urlsplit(url).hostname or "", 100).replace('"', "'")
+
+
 def fenced(sources: Sequence[Source], mark: str) -> str:
     """The sources between lines that begin with the mark. Their texts were cleaned when they were gathered."""
     parts = []
     for source in sources:
         title = one_line(source.title, 200).replace('"', "'")
-        parts.append(
-            f'{mark} {source.id} kind={source.kind} title="{title}"\n{source.text}\n{mark} end {source.id}'
-        )
+        site = f' site="{_site(source.url)}"' if source.kind == "web" and source.url else ""
+        head = f'{mark} {source.id} kind={source.kind} title="{title}"{site}'
+        parts.append(f"{head}\n{source.text}\n{mark} end {source.id}")
     return "\n".join(parts)

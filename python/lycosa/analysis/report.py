@@ -17,6 +17,7 @@ __all__ = [
     "FactEvent",
     "Finding",
     "Language",
+    "Mode",
     "PastRequest",
     "Report",
     "ReportEvent",
@@ -29,6 +30,8 @@ __all__ = [
 ]
 
 Language = Literal["en", "ru"]
+# How much is asked: stored texts only; one search of the web; several, each of them thorough.
+Mode = Literal["quick", "standard", "deep"]
 
 
 class _Model(BaseModel):
@@ -39,8 +42,8 @@ class Source(_Model):
     """One text the analysis rests on, as it was read at that moment."""
 
     id: str = Field(description="reference inside this report, such as S1", examples=["S1"])
-    kind: Literal["record", "segment", "history", "document"]
-    ref: str = Field(description="id of the customer, segment, request or document")
+    kind: Literal["record", "segment", "history", "document", "web"]
+    ref: str = Field(description="id of the customer, segment, request or document; of the web the address")
     title: str
     text: str = Field(description="the passage itself, cleaned and bounded; quotes are found in it")
     url: str | None = Field(default=None, description="where the document says it comes from")
@@ -101,6 +104,7 @@ class Report(_Model):
     customer_id: str
     customer_name: str
     question: str | None
+    mode: Mode = "standard"
     language: Language
     summary: str
     facts: list[Fact]
@@ -112,6 +116,9 @@ class Report(_Model):
     writer: Literal["model", "offline", "extractive"]
     model: str = Field(description="which model wrote the summary, or `extractive`")
     tokens: Tokens
+    web_cost_microusd: int = Field(
+        default=0, ge=0, description="what searching the web cost this answer, in millionths of a US dollar"
+    )
     timings: Timings
     cached: bool
     degraded: list[str] = Field(description="what this answer had to do without, and why")

@@ -47,7 +47,7 @@ def _by_texts(sources: Sequence[Source], notes: frozenset[str]) -> tuple[list[Fi
     risks: list[tuple[bool, Finding]] = []
     chances: list[tuple[bool, Finding]] = []
     for source in sources:
-        if source.kind != "document":
+        if source.kind not in ("document", "web"):
             continue
         note = source.id in notes
         for sentence in sentences(source.text):
@@ -95,7 +95,7 @@ def _open_questions(
 ) -> list[Finding]:
     record = next(source for source in sources if source.kind == "record")
     found = []
-    texts = [source for source in sources if source.kind in ("document", "history")]
+    texts = [source for source in sources if source.kind in ("document", "history", "web")]
     if question:
         asked = content_words(question) - content_words(customer.name)
         if asked and not any(asked & content_words(source.text) for source in texts):

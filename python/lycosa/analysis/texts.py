@@ -16,6 +16,7 @@ __all__ = [
     "language_of",
     "one_line",
     "sentences",
+    "words",
 ]
 
 Scope = Literal["text", "line"]

@@ -1,4 +1,4 @@
-"""What the rules and the extractive writer say, in both languages, and the words they look for."""
+"""What rules, queries and the extractive writer say, in both languages, and the words they look for."""
 
 import re
 from typing import Final
@@ -35,6 +35,10 @@ _PHRASES: Final[dict[str, tuple[str, str]]] = {
         "Segment {segment}: {customers} customers, on average {orders} orders for {revenue} each.",
         "Сегмент {segment}: клиентов {customers}, в среднем заказов {orders} на {revenue} у каждого.",
     ),
+    # what the web is asked
+    "web.news": ("{name} {about} latest news", "{name} {about} последние новости"),
+    "web.risks": ("{name} lawsuits debts sanctions layoffs", "{name} суд долги санкции сокращения"),
+    "web.plans": ("{name} plans products investments", "{name} планы продукты инвестиции"),
     # summary
     "summary.who": ("{name} is a customer", "{name} — наш клиент"),
     "summary.where": (" in the segment {segment}", " в сегменте {segment}"),

@@ -1,27 +1,22 @@
-"""The one model call, and what it gives: a draft whose every quote was checked."""
+"""What a writer gives: a draft whose every quote was checked."""
 
-import asyncio
-import time
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from typing import Any, Final, cast
-
-from langchain_core.messages import AIMessageChunk
+from typing import Any, Final
 
 from lycosa.analysis import prompts
+from lycosa.analysis.calling import Spent, stream_answer
 from lycosa.analysis.extractive import best_sentences, extract_facts, extractive_summary, opening
 from lycosa.analysis.gather import Gathered
 from lycosa.analysis.model import Writer
 from lycosa.analysis.prose import Prose, SentenceGate, read_block
-from lycosa.analysis.report import Fact, Finding, Source, Tokens
+from lycosa.analysis.report import Fact, Finding, Source
 from lycosa.analysis.texts import one_line
 from lycosa.analysis.verify import is_quoted, is_supported
 
-__all__ = ["Draft", "Spent", "model_seconds", "write_extractive", "write_offline", "write_with_model"]
+__all__ = ["Draft", "write_extractive", "write_offline", "write_with_model"]
 
-# A call that lasts longer is given up.
-model_seconds: Final = 90.0
 _MAX_FACTS: Final = 12
 _MAX_FINDINGS: Final = 5
 _MAX_STATEMENT: Final = 600
@@ -29,33 +24,6 @@ _MAX_STATEMENT: Final = 600
 _OFFLINE_PROMPT: Final = 1_100
 
 Say = Callable[[str], None]
-
-
-@dataclass(slots=True)
-class Spent:
-    """What the call has used so far; filled while it runs, so that it is known when the call breaks off."""
-
-    input_characters: int = 0
-    output_characters: int = 0
-    pieces: int = 0
-    reported: tuple[int, int] | None = None
-    began: float | None = None
-    ended: float | None = None
-
-    def tokens(self) -> Tokens:
-        """As the provider counted, else estimated: four characters a token going in, a piece a token coming out."""
-        if self.reported is not None:
-            return Tokens(input=self.reported[0], output=self.reported[1], counted="provider")
-        if self.began is None:
-            return Tokens()
-        return Tokens(input=self.input_characters // 4, output=self.pieces, counted="estimate")
-
-    @property
-    def milliseconds(self) -> float | None:
-        """How long the call took or has taken."""
-        if self.began is None:
-            return None
-        return ((self.ended or time.perf_counter()) - self.began) * 1000
 
 
 @dataclass(slots=True)
@@ -85,31 +53,6 @@ def write_extractive(gathered: Gathered, question: str | None, say: Say) -> Draf
     return Draft(summary, extract_facts(best, gathered.sources[0], gathered.language))
 
 
-async def _stream(
-    writer: Writer, prompt: str, values: dict[str, str], spent: Spent
-) -> AsyncGenerator[str, None]:
-    """The pieces of the model's answer. The only place where a model is called."""
-    assert writer.source is not None
-    messages = prompts.template(prompt).invoke(values)
-    spent.began = time.perf_counter()
-    try:
-        async with asyncio.timeout(model_seconds), writer.source as chat:
-            spent.input_characters = len(messages.to_string())
-            stream = cast(AsyncGenerator[AIMessageChunk, None], chat.astream(messages))
-            async with aclosing(stream) as chunks:
-                async for chunk in chunks:
-                    usage = chunk.usage_metadata
-                    if usage is not None:
-                        spent.reported = (usage["input_tokens"], usage["output_tokens"])
-                    piece = chunk.text
-                    if piece:
-                        spent.pieces += 1
-                        spent.output_characters += len(piece)
-                        yield piece
-    finally:
-        spent.ended = time.perf_counter()
-
-
 async def write_with_model(
     writer: Writer, gathered: Gathered, question: str | None, say: Say, spent: Spent
 ) -> Draft:
@@ -122,7 +65,7 @@ async def write_with_model(
         "sources": prompts.fenced(gathered.sources, mark),
     }
     prose = Prose()
-    async with aclosing(_stream(writer, prompts.REPORT, values, spent)) as pieces:
+    async with aclosing(stream_answer(writer, prompts.REPORT, values, spent)) as pieces:
         async for piece in pieces:
             shown = prose.feed(piece)
             if shown:
@@ -232,7 +175,7 @@ async def write_offline(
         "name": one_line(gathered.customer.name, 100),
         "sources": f"{mark}\n" + "\n".join(given[1:]) + f"\n{mark}",
     }
-    async with aclosing(_stream(writer, prompts.SUMMARY, values, spent)) as pieces:
+    async with aclosing(stream_answer(writer, prompts.SUMMARY, values, spent)) as pieces:
         async for piece in pieces:
             for sentence in gate.feed(piece):
                 _in_words(f" {sentence}", say)

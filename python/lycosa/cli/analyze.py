@@ -21,6 +21,7 @@ from lycosa.analysis.report import (
 from lycosa.cli.command import Invocation, command
 from lycosa.cli.output import Output, clean, span
 from lycosa.cli.session import Session, open_session
+from lycosa.errors import Invalid
 
 
 class ReportLanguage(StrEnum):
@@ -38,6 +39,7 @@ def register(app: typer.Typer) -> None:
         examples=[
             "lycosa analyze S-001",
             'lycosa analyze S-001 --question "Which products do they sell?" --language en',
+            "lycosa analyze S-001 --deep",
             "lycosa analyze S-001 --json | jq -c 'select(.event == \"fact\")'",
         ],
     )(analyze)
@@ -49,13 +51,23 @@ async def analyze(
     question: Annotated[str | None, typer.Option("--question", "-q", help="What to look at.")] = None,
     language: Annotated[ReportLanguage | None, typer.Option(help="Of the report.")] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Write it anew, whatever the cache holds.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="From stored texts alone.")] = False,
+    deep: Annotated[bool, typer.Option("--deep", help="With several thorough searches of the web.")] = False,
 ) -> None:
     """Analyze a customer: steps, sources, facts and prose as they come, then the findings.
 
     Every fact's quote was found in its source. With the same inputs it comes from the cache.
     """
+    if quick and deep:
+        raise Invalid(
+            "--quick and --deep exclude each other",
+            code="INVALID_ARGUMENT",
+            details={"argument": "deep", "problem": "stands beside --quick"},
+        )
+    mode = "quick" if quick else "deep" if deep else "standard"
+    spoken = language.value if language else None
     async with open_session(run.settings) as session:
-        await stream(run, session, customer, question, language.value if language else None, fresh=fresh)
+        await stream(run, session, customer, question, spoken, fresh=fresh, mode=mode)
 
 
 async def stream(
@@ -66,6 +78,7 @@ async def stream(
     language: str | None = None,
     *,
     fresh: bool = False,
+    mode: str = "standard",
 ) -> Report:
     """Show the analysis as it comes and give the report."""
     found = await session.services.customers.locate(session.identity, customer)
@@ -76,6 +89,7 @@ async def stream(
         question,
         language,
         fresh,
+        mode=mode,
     )
     screen = Screen(run.output)
     report: Report | None = None
@@ -152,6 +166,7 @@ class Screen:
             f"model {span(timings.model_ms)}, total {span(timings.total_ms)}",
             f"tokens: {tokens.input} in, {tokens.output} out"
             + (f" ({tokens.counted})" if tokens.counted != "none" else ""),
+            *([f"web: {report.web_cost_microusd / 1e6:.4f} US dollars"] if report.web_cost_microusd else []),
         ]
         if report.dropped_facts or report.dropped_sentences:
             lines.append(

@@ -14,8 +14,10 @@ from lycosa.cli import (
     customers,
     documents,
     importing,
+    providers,
     quotas,
     requests,
+    search,
     status,
     up,
 )
@@ -54,5 +56,19 @@ def options(
     context.obj = Shared(tenant, Path(data) if data else None, as_json)
 
 
-for part in (up, status, importing, analyze, customers, documents, requests, cache, quotas, console, bench):
+for part in (
+    up,
+    status,
+    importing,
+    analyze,
+    search,
+    customers,
+    documents,
+    requests,
+    cache,
+    quotas,
+    providers,
+    console,
+    bench,
+):
     part.register(app)

@@ -244,6 +244,7 @@ def _constructor(procedures: dict[str, Type]) -> str:
         "    def __init__(self, client: Client, *, coalesce: bool = True) -> None:",
         '        """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""',
         "        self._call: Callable[..., Awaitable[Any]] = client.call",
+        "        self._wait: Callable[..., Awaitable[Any]] = client.wait",
         "        # Unix seconds by the server's wall clock.",
         "        self.server_time = client.server_time",
     ]
@@ -270,7 +271,8 @@ def _asking(procedure: Type, how: _Coalescing | None) -> list[str]:
             lines.append(f'    args["{arg["name"]}"] = {_field_name(arg["name"])}')
     options = "" if procedure["idempotent"] else ", idempotent=False"
     options += ", packed=True" if procedure.get("packs") else ""
-    lines.append(f'answer = await self._call("lycosa.{name}", args, timeout{options})')
+    send = "_wait" if procedure["mode"] == "wait" else "_call"
+    lines.append(f'answer = await self.{send}("lycosa.{name}", args, timeout{options})')
     if procedure["returns"]["kind"] == "none":
         lines[-1] = lines[-1].replace("answer = ", "")
     if how is None:

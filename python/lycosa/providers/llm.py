@@ -1,4 +1,6 @@
-"""Which model writes: `LYCOSA_LLM` is auto, offline, extractive or `<provider>:<model>` of init_chat_model."""
+"""Which model writes: `LYCOSA_LLM` is auto, offline, extractive or `<provider>:<model>` of init_chat_model, and after a
+comma those that write when it fails.
+"""
 
 import asyncio
 from types import TracebackType
@@ -19,6 +21,7 @@ __all__ = ["Models"]
 _DEFAULT_OPENAI: Final = "openai:gpt-5-mini"
 _MODEL_SECONDS: Final = 60.0
 _EXTRACTIVE: Final = "extractive"
+_MOST_MODELS: Final = 5
 
 
 class _Provider:
@@ -78,19 +81,39 @@ class Models:
                 return Writer("offline", offline_model.NAME, self._offline)
             missing = "no model is configured and the offline model is not installed"
             return Writer("extractive", _EXTRACTIVE, reason=f"extractive: {missing}")
-        provider, colon, model = wanted.partition(":")
-        if not (provider and colon and model):
-            raise Invalid(
-                f"LYCOSA_LLM is {settings.llm!r}; use auto, offline, extractive or <provider>:<model>",
-                code="INVALID_SETTING",
-                details={"argument": "llm"},
-            )
-        return Writer("model", wanted, _Provider(wanted, _options(provider, settings)))
+        (name, source), *others = [(one, _provider(one, settings)) for one in _names(wanted)]
+        return Writer("model", name, source, others=tuple(others))
+
+
+def _names(wanted: str) -> list[str]:
+    """The models in order, none twice. Raises Invalid."""
+    found = list(dict.fromkeys(one.strip() for one in wanted.split(",") if one.strip()))
+    if not found or len(found) > _MOST_MODELS:
+        raise _refused(wanted, f"takes 1 to {_MOST_MODELS} models between commas")
+    return found
+
+
+def _provider(name: str, settings: Settings) -> _Provider:
+    provider, colon, model = name.partition(":")
+    if not (provider and colon and model):
+        raise _refused(
+            name, "use auto, offline, extractive or <provider>:<model>, more of these after commas"
+        )
+    return _Provider(name, _options(provider, settings))
+
+
+def _refused(wanted: str, problem: str) -> Invalid:
+    return Invalid(
+        f"LYCOSA_LLM is {wanted!r}; {problem}", code="INVALID_SETTING", details={"argument": "llm"}
+    )
 
 
 def _options(provider: str, settings: Settings) -> dict[str, Any]:
-    """What init_chat_model is given. Keys of other providers it finds in the environment under their own names."""
-    options: dict[str, Any] = {"timeout": _MODEL_SECONDS, "max_retries": 1}
+    """What init_chat_model is given. Retrying is the chain's affair, which says what it did.
+
+    Keys of other providers it finds in the environment under their own names.
+    """
+    options: dict[str, Any] = {"timeout": _MODEL_SECONDS, "max_retries": 0}
     if provider == "openai":
         options["stream_usage"] = True
         if settings.openai_api_key is not None:

@@ -19,7 +19,18 @@ import lycosa
 from lycosa.errors import Internal, LycosaError
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, connect
-from lycosa.rest import analyses, cache, customers, documents, operations, quotas, requests
+from lycosa.rest import (
+    analyses,
+    analysis_events,
+    cache,
+    customers,
+    documents,
+    operations,
+    providers,
+    quotas,
+    requests,
+    searches,
+)
 from lycosa.rest.answers import request_id
 from lycosa.rest.observed import Observed
 from lycosa.rest.problems import internal, of_error, of_status, of_validation, respond
@@ -50,7 +61,9 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.settings = settings
     app.state.identity = Identity.local(settings)
     app.state.metrics = HttpMetrics()
-    for surface in (customers, documents, analyses, requests, cache, quotas, operations):
+    for surface in (
+        customers, documents, analyses, analysis_events, searches, providers, requests, cache, quotas, operations,
+    ):  # fmt: skip
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
     for route in app.routes:
@@ -71,7 +84,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     services = Services(Procedures(client), settings)
     app.state.services = services
     # Not waited for: everything but an analysis is answered meanwhile.
-    preparing = asyncio.create_task(_prepare(services), name="lycosa-prepare")
+    preparing = asyncio.create_task(_prepare(services, app.state.identity), name="lycosa-prepare")
     keeping = asyncio.create_task(services.quotas.keep_zones(), name="lycosa-quota-zones")
     watching = asyncio.create_task(app.state.metrics.watch_loop(), name="lycosa-loop-lag")
     try:
@@ -84,10 +97,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         await client.close()
 
 
-async def _prepare(services: Services) -> None:
+async def _prepare(services: Services, identity: Identity) -> None:
     await services.prepare()
     # What it made stays; the collector, tuned in rest/server.py, need not look at it again.
     gc.freeze()
+    try:
+        await services.providers.watch(identity)
+    except LycosaError as problem:
+        # Keys that are none: the rest works without them, and every search says so.
+        _log.error("providers_not_usable", code=problem.code, problem=problem.message)
 
 
 async def _on_error(request: Request, error: Any) -> Response:

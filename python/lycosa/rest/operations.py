@@ -42,9 +42,13 @@ async def ready(services: With) -> Response:
 async def metrics(request: Request, services: With) -> Response:
     """Figures of this process and of the store, in Prometheus's text format."""
     own: HttpMetrics = request.app.state.metrics
-    figures = memory = quotas = None
+    figures = memory = quotas = lookups = providers = None
     with contextlib.suppress(LycosaError):
         figures = await services.system.figures(_FIGURES_WITHIN)
         memory = await services.system.memory(_FIGURES_WITHIN)
         quotas = await services.quotas.survey(_QUOTAS_SHOWN, _FIGURES_WITHIN)
-    return Response(own.exposition(figures, memory, quotas), media_type=CONTENT_TYPE)
+        if services.searches:
+            lookups = services.lookups.metrics
+            providers = await services.providers.breakers(request.app.state.identity, _FIGURES_WITHIN)
+    text = own.exposition(figures, memory, quotas, lookups, providers)
+    return Response(text, media_type=CONTENT_TYPE)

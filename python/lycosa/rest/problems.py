@@ -41,6 +41,7 @@ _HTTP_CODES = {
     404: "ROUTE_NOT_FOUND",
     405: "METHOD_NOT_ALLOWED",
     406: "NOT_ACCEPTABLE",
+    410: "GONE",
     413: "BODY_TOO_LARGE",
     415: "MEDIA_TYPE_UNSUPPORTED",
 }
@@ -111,7 +112,7 @@ def of_error(error: LycosaError, request_id: str) -> Problem:
 
 def of_status(status: int, detail: str, request_id: str) -> Problem:
     """The problem of a bare HTTP status: an unknown route, a method, a body that is too large."""
-    kind = "not_found" if status == 404 else "internal" if status >= 500 else "invalid"
+    kind = "not_found" if status in (404, 410) else "internal" if status >= 500 else "invalid"
     return problem(
         status,
         kind=kind,

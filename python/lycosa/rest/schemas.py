@@ -238,6 +238,12 @@ class AnalysisAsked(Asked):
         None, description="Of the report; the question's when absent."
     )
     fresh: bool = Field(False, description="Ask the model even if the same analysis is in the cache.")
+    mode: Literal["quick", "standard", "deep"] = Field(
+        "standard", description="Stored texts only; one search of the web; several, each of them thorough."
+    )
+    goes_on: bool = Field(
+        False, description="Write it to its end when the client hangs up; its events can be read on."
+    )
 
 
 class RequestSummaryOut(Answer):

@@ -11,6 +11,7 @@ from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
+from lycosa.services.events import EventService
 from lycosa.services.imports import ImportService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
@@ -19,6 +20,8 @@ from lycosa.settings import Settings
 
 if TYPE_CHECKING:
     from lycosa.services.analyses import AnalysisService
+    from lycosa.services.lookups import Lookups
+    from lycosa.services.provider_states import ProviderService
 
 
 class Services:
@@ -27,10 +30,12 @@ class Services:
     def __init__(self, procedures: Procedures, settings: Settings) -> None:
         self._procedures = procedures
         self._settings = settings
+        self._prepared = False
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
         self.quotas = QuotaService(procedures)
+        self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
         self.system = SystemService(procedures)
@@ -40,16 +45,41 @@ class Services:
         """The analyses. Only who asks for them pays for importing the libraries of language models: a second."""
         from lycosa.services.analyses import AnalysisService
 
-        return AnalysisService(self._procedures, self._settings, self.cache)
+        return AnalysisService(self._procedures, self._settings, self.cache, self.lookups)
+
+    @cached_property
+    def lookups(self) -> "Lookups":
+        """Searching outside. Made when it is first asked for, since it opens connections to providers."""
+        from lycosa.services.lookup_setup import make_lookups
+
+        return make_lookups(self._procedures, self._settings)
+
+    @cached_property
+    def providers(self) -> "ProviderService":
+        """The providers that `lookups` asks."""
+        from lycosa.services.provider_states import ProviderService
+
+        return ProviderService(self._procedures, self.lookups)
+
+    @property
+    def searches(self) -> bool:
+        """Whether `lookups` has been made."""
+        return "lookups" in vars(self)
 
     async def prepare(self) -> None:
-        """Import what `analyses` imports, in a thread, so that the event loop does not stand still for it."""
-        await asyncio.to_thread(import_module, "lycosa.services.analyses")
+        """Import what `analyses` and `lookups` import, in a thread, so that the event loop does not stand still."""
+        if self._prepared:
+            return
+        for name in ("lookup_setup", "provider_states", "analyses"):
+            await asyncio.to_thread(import_module, f"lycosa.services.{name}")
+        self._prepared = True
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
         if "analyses" in vars(self):
             await self.analyses.aclose()
+        if self.searches:
+            await self.lookups.aclose()
         await self.cache.aclose()
 
 

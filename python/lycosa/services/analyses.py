@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import math
 from collections.abc import AsyncGenerator, Coroutine
-from typing import Any, Final, Literal, TypeVar, cast
+from typing import Any, Final, Literal, TypeVar, cast, get_args
 from uuid import uuid4
 
 import structlog
@@ -17,6 +17,7 @@ from lycosa.analysis.report import (
     Event,
     FactEvent,
     Language,
+    Mode,
     Report,
     ReportEvent,
     Source,
@@ -24,12 +25,15 @@ from lycosa.analysis.report import (
     TokenEvent,
 )
 from lycosa.analysis.texts import clean, clip_bytes
-from lycosa.errors import Conflict, Internal, Invalid, LycosaError, NotFound
+from lycosa.errors import Conflict, Internal, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, RequestSourceInput
 from lycosa.providers.llm import Models
 from lycosa.services.cache import Cache, CacheService
-from lycosa.services.knowledge import ANALYSIS, ReportMemory, StoreKnowledge
+from lycosa.services.events import EventService, Journal
+from lycosa.services.knowledge import ANALYSIS, StoreKnowledge
+from lycosa.services.lookups import Lookups
+from lycosa.services.reports import ReportMemory
 from lycosa.settings import Settings
 
 __all__ = ["AnalysisService"]
@@ -41,6 +45,7 @@ Status = Literal["done", "degraded", "failed", "cancelled"]
 # Bytes that the history takes.
 _MAX_QUESTION: Final = 4_096
 _MAX_ANSWER: Final = 262_144
+_MAX_REF: Final = 2_048
 _MAX_TITLE: Final = 1_024
 _MAX_QUOTE: Final = 2_048
 _MAX_NAME: Final = 128
@@ -49,11 +54,19 @@ _MAX_NAME: Final = 128
 class AnalysisService:
     """The use-case of analysing. `aclose` ends the models and what is still being recorded."""
 
-    def __init__(self, procedures: Procedures, settings: Settings, cache: Cache | None = None) -> None:
-        """`cache` keeps the reports; the store's own when absent."""
+    def __init__(
+        self,
+        procedures: Procedures,
+        settings: Settings,
+        cache: Cache | None = None,
+        lookups: Lookups | None = None,
+    ) -> None:
+        """`cache` keeps the reports; the store's own when absent. `lookups` search the web; nobody does when absent."""
         self._procedures = procedures
         self._settings = settings
         self._cache = cache or CacheService(procedures)
+        self._lookups = lookups
+        self._events = EventService(procedures)
         self._models: Models | None = None
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
@@ -66,33 +79,51 @@ class AnalysisService:
         language: str | None = None,
         fresh: bool = False,
         request_id: str | None = None,
+        *,
+        mode: str = "standard",
+        is_kept: bool = False,
+        goes_on: bool = False,
     ) -> AsyncGenerator[Event, None]:
         """Gather what is known about a customer and write a sourced analysis: events, the report as the last.
 
         `question` (at most 4,096 bytes) turns it to one matter; `language` is en or ru, else that of the question or
-        customer; `fresh` writes anew whatever the cache holds. `request_id` is the idempotency key: a request that
-        was answered before is answered again as it was recorded. Closing the generator stops the model call.
+        customer; `mode` is quick (stored texts only), standard (one search of the web) or deep (several, thorough);
+        `fresh` writes anew whatever the cache holds. `request_id` is the idempotency key: a request that
+        was answered before is answered again as it was recorded. `is_kept` keeps the events for ten minutes under the
+        request's id (EventService.follow). Closing the generator stops the model call, unless it `goes_on`.
         Raises NotFound for an unknown customer, Invalid, Unavailable or TimedOut when the record cannot be read,
         Conflict when the request id stands for another request; all before the first event.
         """
         events: asyncio.Queue[Event | None] = asyncio.Queue()
+        identifier = request_id or str(uuid4())
+        journal = self._events.journal(identity, identifier) if is_kept else None
+
+        def emit(event: Event) -> None:
+            events.put_nowait(event)
+            if journal is not None:
+                journal.add(event.event, event.model_dump_json())
+
         job = Job(
-            request_id=request_id or str(uuid4()),
+            request_id=identifier,
             tenant=identity.tenant,
             customer_id=customer_id,
             question=_checked_question(question),
             language=_checked_language(language),
             fresh=fresh,
-            emit=events.put_nowait,
+            mode=_checked_mode(mode),
+            budget=self._settings.analysis_budget,
+            emit=emit,
         )
-        work = self._start(self._answer(job, is_named=request_id is not None))
+        work = self._start(self._answer(job, identity, is_named=request_id is not None))
         work.add_done_callback(lambda _: events.put_nowait(None))
+        if journal is not None:
+            work.add_done_callback(lambda ended: self._end_journal(journal, ended))
         try:
             while (event := await events.get()) is not None:
                 yield event
             await work
         finally:
-            if not work.done():
+            if not work.done() and not goes_on:
                 work.cancel()
                 # Whoever closes us may be cancelled too: the work records its end all the same, see _record_end.
                 await asyncio.wait({work})
@@ -128,12 +159,25 @@ class AnalysisService:
             # Taken note of, also when whoever asked has gone.
             task.exception()
 
+    def _end_journal(self, journal: Journal, work: asyncio.Task[None]) -> None:
+        """Write the end of the events behind the work, as it ended."""
+        problem: LycosaError | None = None
+        if work.cancelled():
+            problem = Unavailable("whoever asked hung up before the end", code="ANALYSIS_CANCELLED")
+        elif isinstance(found := work.exception(), LycosaError):
+            problem = found
+        writing = journal.end(problem)
+        if writing is not None:
+            writing.set_name("record")
+            self._background.add(writing)
+            writing.add_done_callback(self._background.discard)
+
     def _writer(self) -> Writer:
         if self._models is None:
             self._models = Models(self._settings)
         return self._models.writer
 
-    async def _answer(self, job: Job, *, is_named: bool) -> None:
+    async def _answer(self, job: Job, identity: Identity, *, is_named: bool) -> None:
         """Do the work of one request and record how it ended."""
         if is_named:
             recorded = await self._recorded(job)
@@ -143,8 +187,8 @@ class AnalysisService:
         try:
             report = await run_chain(
                 job,
-                StoreKnowledge(self._procedures, job.tenant),
-                ReportMemory(self._cache, job.tenant, self._settings.analysis_ttl),
+                StoreKnowledge(self._procedures, identity, self._lookups),
+                ReportMemory(self._procedures, self._cache, identity, self._settings.analysis_ttl),
                 self._writer(),
             )
         except asyncio.CancelledError:
@@ -265,17 +309,28 @@ def _checked_language(language: str | None) -> Language | None:
     return cast("Language | None", language)
 
 
+def _checked_mode(mode: str) -> Mode:
+    if mode not in get_args(Mode):
+        raise Invalid(
+            f"argument mode is not one of {', '.join(get_args(Mode))}",
+            code="INVALID_ARGUMENT",
+            details={"argument": "mode", "problem": f"is not one of {', '.join(get_args(Mode))}"},
+        )
+    return cast("Mode", mode)
+
+
 def _sources(sources: list[Source], report: Report | None) -> list[RequestSourceInput]:
     """The sources as the history keeps them: with the quote of their first fact, else their beginning."""
     quotes = {fact.source: fact.quote for fact in reversed(report.facts)} if report is not None else {}
-    kinds: dict[str, Literal["document", "record", "history"]] = {
+    kinds: dict[str, Literal["document", "record", "history", "web"]] = {
         "document": "document",
         "history": "history",
+        "web": "web",
     }
     return [
         RequestSourceInput(
             kind=kinds.get(source.kind, "record"),
-            ref=source.ref,
+            ref=clip_bytes(source.ref, _MAX_REF),
             title=clip_bytes(source.title, _MAX_TITLE),
             quote=clip_bytes(quotes.get(source.id, source.text), _MAX_QUOTE),
         )

@@ -1,0 +1,128 @@
+"""Reports as they are kept: found again by their key, and written by one caller at a time."""
+
+import json
+from collections.abc import Callable
+from typing import Final
+
+import structlog
+
+from lycosa.errors import LycosaError
+from lycosa.identity import Identity
+from lycosa.procedures import LookupCandidate, LookupDecision, LookupLease, Procedures
+from lycosa.services.cache import Cache
+
+__all__ = ["MODEL", "ReportMemory"]
+
+_log = structlog.get_logger(__name__)
+
+# What the gate knows the writing of reports by, beside the providers of searches.
+MODEL: Final = "model"
+# A leader that has not written it by then is not waited for any longer, nor is one that died.
+_LEASE_SECONDS: Final = 45.0
+# So long what the web says counts as unchanged without being asked for: much less than it is kept anyway.
+_NOTE_SECONDS: Final = 60.0
+
+
+class ReportMemory:
+    """Reports in the cache, for one tenant and a time in seconds."""
+
+    def __init__(self, procedures: Procedures, cache: Cache, identity: Identity, ttl: float) -> None:
+        self._procedures = procedures
+        self._cache = cache
+        self._identity = identity
+        self._ttl = ttl
+        self._lease: LookupLease | None = None
+
+    async def get(self, key: str) -> str | None:
+        """The report's JSON, None when there is none or it has expired."""
+        entry = await self._cache.get(self._identity, _name(key))
+        return None if entry is None else entry.value.decode(errors="replace")
+
+    async def put(self, key: str, report: str) -> None:
+        """Keep a report's JSON. Raises Unavailable when memory is full."""
+        await self._cache.set(
+            self._identity,
+            _name(key),
+            report.encode(),
+            ttl=self._ttl,
+            media_type="application/json",
+            tags=("analysis",),
+        )
+
+    async def note(self, question: str, witness: str, key: str) -> None:
+        """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
+        value = json.dumps([witness, key]).encode()
+        try:
+            await self._cache.set(
+                self._identity, _note(question), value, ttl=min(_NOTE_SECONDS, self._ttl), tags=("analysis",)
+            )
+        except LycosaError as problem:
+            _log.info("report_not_noted", code=problem.code)
+
+    async def noted(self, question: str, witness: str) -> str | None:
+        """The key of the report that answers a question, None when nothing is noted or the witness is another."""
+        entry = await self._cache.get(self._identity, _note(question))
+        if entry is None:
+            return None
+        noted, key = json.loads(entry.value)
+        return str(key) if noted == witness else None
+
+    async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
+        """Take the lead in writing a report, or wait for whoever has it: the report's JSON when he has kept one.
+
+        `waits` is told before the waiting, which ends after 45 s at the most. None says to write it oneself, and
+        `release` is to be called then. A gate that fails keeps nobody from writing.
+        """
+        try:
+            decision = await self._begin(key, question)
+            if decision.ticket is not None and decision.outcome == "pending":
+                waits()
+                decision = await self._follow(key, question, decision.ticket)
+        except LycosaError as problem:
+            _log.warning("report_not_led", code=problem.code)
+            return None
+        self._lease = decision.lease
+        if decision.entry is None or decision.outcome != "hit":
+            return None
+        return decision.entry.value.decode(errors="replace")
+
+    async def release(self, key: str) -> None:
+        """Let the next one lead, or find the report. Nothing to do for who does not lead."""
+        lease, self._lease = self._lease, None
+        if lease is None:
+            return
+        try:
+            await self._procedures.lookup_release(
+                tenant=self._identity.tenant, key=_name(key), token=lease.token, charged=False
+            )
+        except LycosaError as problem:
+            # It ended by itself meanwhile.
+            _log.info("report_lease_ended", code=problem.code)
+
+    async def _begin(self, key: str, question: str) -> LookupDecision:
+        return await self._procedures.lookup_begin(
+            tenant=self._identity.tenant,
+            key=_name(key),
+            question=question,
+            providers=[LookupCandidate(provider=MODEL)],
+            lease=_LEASE_SECONDS,
+        )
+
+    async def _follow(self, key: str, question: str, ticket: str) -> LookupDecision:
+        return await self._procedures.lookup_await(
+            tenant=self._identity.tenant,
+            key=_name(key),
+            question=question,
+            providers=[LookupCandidate(provider=MODEL)],
+            lease=_LEASE_SECONDS,
+            ticket=ticket,
+            wait=_LEASE_SECONDS,
+        )
+
+
+def _note(question: str) -> str:
+    return f"analysis-note:{question}"
+
+
+def _name(key: str) -> str:
+    return f"analysis:{key}"
