@@ -52,8 +52,8 @@ class Memory(Protocol):
     async def note(self, question: str, witness: str, key: str) -> None:
         """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
 
-    async def noted(self, question: str, witness: str) -> str | None:
-        """The key of the report that answers a question, None when nothing is noted or the witness is another."""
+    async def noted(self, question: str) -> tuple[str, str] | None:
+        """The witness and the key that were noted for a question."""
 
     async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
         """Take the lead in writing, or wait for whoever has it (`waits` is told): what he kept; None: write it."""
@@ -109,9 +109,10 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
     Raises LycosaError when the customer's record cannot be read. A model that fails does not fail the report.
     """
     asked = Asked(job.request_id, job.customer_id, job.question, job.language, job.mode, job.budget)
-    standing = await look(knowledge, asked, started=job.started, emit=job.emit)
     short = question_key(asked, job.tenant, _prompt_version(writer), writer.name)
-    kept = None if job.fresh else await _unchanged(job, memory, short, standing)
+    note = None if job.fresh else lambda: memory.noted(short)
+    standing = await look(knowledge, asked, note, started=job.started, emit=job.emit)
+    kept = await _unchanged(job, memory, standing)
     if kept is not None:
         past = [answer.request for answer in standing.past]
         return _again(job, kept, past, job.elapsed_ms())
@@ -201,13 +202,15 @@ async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
     return report
 
 
-async def _unchanged(job: Job, memory: Memory, short: str, standing: Standing) -> Report | None:
+async def _unchanged(job: Job, memory: Memory, standing: Standing) -> Report | None:
     """The report that was given to the same question a moment ago, when nothing it rests on has changed since."""
-    if standing.witness is None:
+    if standing.note is None or standing.witness is None:
+        return None
+    witness, key = standing.note
+    if witness != standing.witness:
         return None
     try:
-        key = await memory.noted(short, standing.witness)
-        text = await memory.get(key) if key is not None else None
+        text = await memory.get(key)
         report = Report.model_validate_json(text) if text is not None else None
     except (LycosaError, ValidationError):
         return None

@@ -59,13 +59,13 @@ class ReportMemory:
         except LycosaError as problem:
             _log.info("report_not_noted", code=problem.code)
 
-    async def noted(self, question: str, witness: str) -> str | None:
-        """The key of the report that answers a question, None when nothing is noted or the witness is another."""
+    async def noted(self, question: str) -> tuple[str, str] | None:
+        """The witness and the key that were noted for a question."""
         entry = await self._cache.get(self._identity, _note(question))
         if entry is None:
             return None
-        noted, key = json.loads(entry.value)
-        return str(key) if noted == witness else None
+        witness, key = json.loads(entry.value)
+        return str(witness), str(key)
 
     async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
         """Take the lead in writing a report, or wait for whoever has it: the report's JSON when he has kept one.
