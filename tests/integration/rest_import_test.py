@@ -58,9 +58,12 @@ async def test_a_store_that_stays_away_ends_the_import(
         answer = await post(rest, body())
         assert answer.status_code == 200
         *outcomes, last = lines(answer)
-        assert [outcome["outcome"] for outcome in outcomes] == ["inserted"] * 1_000
+        # Whole batches: all of those before the kill on a machine that is fast enough.
+        assert len(outcomes) % 250 == 0
+        assert [outcome["outcome"] for outcome in outcomes] == ["inserted"] * len(outcomes)
+        assert 0 < len(outcomes) <= 1_000
         assert (last["status"], last["kind"]) == (503, "unavailable")
-        assert last["details"]["row"] == 1_001
+        assert last["details"]["row"] == len(outcomes) + 1
         assert last["request_id"] == answer.headers["x-request-id"]
         own_server.start()
 
