@@ -152,6 +152,29 @@ async def test_a_killed_leader_loses_its_own_call_and_the_next_one_leads(
         assert used + reserved + unknown == tavily.charged + 1
 
 
+async def test_a_restart_of_the_store_amid_a_call_loses_nothing(own_server: Store, tenant: str) -> None:
+    """The leader brings home what was bought, and who waited for him asks again."""
+    async with SmallSearch(delay=0.8) as tavily, connect(own_server.settings()) as client:
+        procedures = Procedures(client)
+        await _define(procedures, tenant)
+        lookups = Lookups(procedures, [SmallProvider("tavily", tavily.url)])
+        identity = Identity(tenant)
+        leading = asyncio.create_task(lookups.search(identity, "q"))
+        await until(lambda: tavily.asked == ["q"])
+        following = [asyncio.create_task(lookups.search(identity, "q")) for _ in range(3)]
+        await asyncio.sleep(0.1)
+        own_server.kill()
+        await asyncio.to_thread(own_server.start)
+        answers = await asyncio.gather(leading, *following)
+        assert sorted({answer.outcome for answer in answers[1:]} - {"hit"}) in ([], ["shared"])
+        assert (answers[0].outcome, answers[0].degraded) == ("bought", [])
+        assert tavily.charged == 1
+        assert await _sums(procedures, tenant) == (1, 0, 0)
+        rows = (await procedures.request_list(tenant=tenant, by="time")).rows
+        assert sorted(row.cached for row in rows) == [False, True, True, True]
+        await lookups.aclose()
+
+
 async def test_three_processes_send_one_probe(own_server: Store, tenant: str) -> None:
     """The breaker opens for all of them, stays so over a restart, lets one probe through, and closes."""
     async with SmallSearch() as tavily, SmallSearch() as perplexity:
