@@ -49,6 +49,8 @@ _MAX_REF: Final = 2_048
 _MAX_TITLE: Final = 1_024
 _MAX_QUOTE: Final = 2_048
 _MAX_NAME: Final = 128
+# Records that may be written behind their answers.
+_MOST_BEHIND: Final = 256
 
 
 class AnalysisService:
@@ -139,8 +141,10 @@ class AnalysisService:
         *,
         mode: str = "standard",
     ) -> Report | None:
-        """The report that was given to the same question within the last minute, while nothing it rests on has changed;
-        recorded as a request of its own. None: ask `analyze`, which also says what is wrong. Raises Invalid.
+        """The report that was given to the same question within the last minute, while nothing it rests on has changed.
+
+        It is recorded as a request of its own, behind the answer. None: ask `analyze`, which also says what is wrong.
+        Raises Invalid.
         """
         job = Job(
             request_id=str(uuid4()),
@@ -158,12 +162,12 @@ class AnalysisService:
             report = await recall(job, knowledge, self._memory(identity), self._writer())
         except LycosaError:
             return None
-        if report is None:
-            return None
-        unrecorded = await self._record(job, report)
-        if unrecorded is None:
-            return report
-        return report.model_copy(update={"degraded": [*report.degraded, unrecorded]})
+        if report is not None:
+            # Behind the answer, which cost nothing: the disk may take longer than all the rest. Not without bound.
+            recording = self._start(self._record(job, report), "record")
+            if len(self._background) > _MOST_BEHIND:
+                await asyncio.wait({recording})
+        return report
 
     def _memory(self, identity: Identity) -> ReportMemory:
         ttl = self._settings.analysis_ttl
