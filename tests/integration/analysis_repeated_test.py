@@ -58,7 +58,13 @@ async def test_whatever_changes_is_seen_at_once(fir: World) -> None:
     await fir.procedures.document_delete(tenant=tenant, ids=["new"])
     assert await ask(fir) in ("hit", "miss")
     await fir.procedures.request_append(
-        tenant=tenant, id="s-1", customer_id="c1", kind="search", status="done", question="Fir?", answer="A mill."
+        tenant=tenant,
+        id="s-1",
+        customer_id="c1",
+        kind="search",
+        status="done",
+        question="Fir?",
+        answer="A mill.",
     )
     assert await ask(fir) == "miss"
 

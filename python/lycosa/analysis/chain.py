@@ -280,12 +280,13 @@ async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, W
     try:
         draft = await write(writer, gathered, job.question, job.say, job.spent)
     except Exception as problem:
-        reason = "; ".join([*job.spent.failures[:-1], named(problem)])
-        _log.warning(
-            "model_gave_up", model=job.spent.model or writer.name, problem=reason, pieces=job.spent.pieces
-        )
+        failures = job.spent.failures
+        reason = f"the model {job.spent.model or writer.name} failed ({named(problem)})"
+        if job.spent.model is None and len(failures) > 1:
+            reason = "; ".join(failures)
+        _log.warning("model_gave_up", problem=reason, pieces=job.spent.pieces)
         draft = write_extractive(gathered, job.question, job.say if job.first_token is None else _unsaid)
-        draft.degraded.append(f"extractive: the model {job.spent.model or writer.name} failed ({reason})")
+        draft.degraded.append(f"extractive: {reason}")
         job.model = extractive.name
         job.step("write", f"{writer.name} failed after {job.spent.pieces} tokens, extractive instead")
         return draft, extractive, True
