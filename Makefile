@@ -1,12 +1,12 @@
 # `make` alone prints this help. TARANTOOL=/path/to/tarantool before or after any target uses another server.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lua test-python lint bench contract console setup pins rockspec clean
+.PHONY: help run test test-lua test-python lint bench bench-analysis demo-faults contract console setup pins rockspec clean
 PYTHON_BIN := .venv/bin
 
 help: ## show this help
 	@echo 'Lycosa: customer intelligence that lives in Tarantool'
 	@echo
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-16s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1|\2/p' Makefile | awk -F'|' '{printf "%-23s%s\n", $$1, $$2}'
 
 run: ## set up what is missing, start Tarantool and the server, stream one real analysis
 	@deploy/setup.sh runtime
@@ -37,6 +37,14 @@ lint: ## ruff, mypy --strict, luacheck, the import rules
 bench: ## the benchmarks, with their dated results
 	@deploy/setup.sh dev
 	$(PYTHON_BIN)/lycosa bench
+
+bench-analysis: ## an analysis beside a naive chain, on stand-ins of known latency (QUICK=1: small and short)
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/lycosa bench analysis $(if $(QUICK),--quick)
+
+demo-faults: ## an analysis while each fault of search and model is switched on, and what the user gets
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/python -m tests.standins.demo_faults
 
 contract: ## write contract.json, procedures.py and the reference pages from a running server
 	@deploy/setup.sh dev

@@ -252,6 +252,9 @@ def test_an_analysis_streams_and_comes_from_the_cache_the_second_time(sampled: R
     russian = sampled("analyze", "S-001", "--question", "Что они продают?", "--json").stdout.splitlines()[-1]
     assert json.loads(russian)["report"]["language"] == "ru"
     sampled("analyze", "nobody", status=4)
+    quick = sampled("analyze", "S-015", "--quick", "--json").stdout.splitlines()[-1]
+    assert json.loads(quick)["report"]["mode"] == "quick"
+    assert "--quick and --deep" in sampled("analyze", "S-015", "--quick", "--deep", status=2).stderr
 
 
 def test_the_history_tells_what_was_asked_and_what_it_cost(sampled: Run) -> None:

@@ -114,6 +114,13 @@ def put(monkeypatch: pytest.MonkeyPatch, slow: Slow) -> Slow:
     return slow
 
 
+async def test_a_mode_is_asked_for(rest: httpx.AsyncClient) -> None:
+    answer = await rest.post("/v1/analyses", json=ASKED | {"mode": "quick"})
+    assert answer.json()["mode"] == "quick"
+    refused = await rest.post("/v1/analyses", json=ASKED | {"mode": "slow"})
+    assert (refused.status_code, refused.json()["details"]["field"]) == (422, "mode")
+
+
 async def test_events_come_as_they_happen(rest: httpx.AsyncClient, monkeypatch: pytest.MonkeyPatch) -> None:
     """Row A15: the first byte leaves long before the last is known, and hanging up stops the work."""
     slow = put(monkeypatch, Slow(0.1, 1000))

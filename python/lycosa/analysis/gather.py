@@ -57,6 +57,8 @@ class Standing:
     past: list[PastAnswer]
     parts: Mapping[str, Part]
     witness: str | None
+    # What the note said: None also where it could not be read.
+    note: Any = None
 
 
 @dataclass(slots=True)
@@ -99,22 +101,24 @@ def _reason(name: str, problem: LycosaError) -> str:
     return f"{problem.code}, {one_line(problem.message, 200)}" if name.startswith(WEB) else problem.code
 
 
-async def look(knowledge: Knowledge, asked: Asked, *, started: float, emit: Emit) -> Standing:
-    """Whom it is about, and how the store stands: what is read first and always.
+async def look(
+    knowledge: Knowledge, asked: Asked, note: Read | None = None, *, started: float, emit: Emit
+) -> Standing:
+    """Whom it is about, and how the store stands: what is read first and always, and with it a `note` if one is wanted.
 
     `started` is the moment of the request (perf_counter); `emit` hears of every step as it ends. Raises what the
     record raises (NotFound, Unavailable), before any step is told.
     """
     held: list[tuple[str, Part, float]] = []
-    parts = await together(
-        {
-            "customer": lambda: knowledge.customer(asked.customer_id),
-            "history": lambda: knowledge.history(asked.customer_id),
-            "revision": knowledge.revision,
-        },
-        lambda name, part: held.append((name, part, time.perf_counter())),
-    )
-    record, revision = parts["customer"], parts.pop("revision")
+    branches: dict[str, Read] = {
+        "customer": lambda: knowledge.customer(asked.customer_id),
+        "history": lambda: knowledge.history(asked.customer_id),
+        "revision": knowledge.revision,
+    }
+    if note is not None:
+        branches["note"] = note
+    parts = await together(branches, lambda name, part: held.append((name, part, time.perf_counter())))
+    record, revision, noted = parts["customer"], parts.pop("revision"), parts.pop("note", Part())
     if record.problem is not None:
         # Nothing was emitted yet: the caller can still answer with the error alone.
         raise record.problem
@@ -127,7 +131,7 @@ async def look(knowledge: Knowledge, asked: Asked, *, started: float, emit: Emit
     # A store that could not be read stands for nothing.
     known = revision.value is not None and all(part.problem is None for part in parts.values())
     witness = f"{customer.version} {revision.value} {' '.join(told)}" if known else None
-    return Standing(customer, past, parts, witness)
+    return Standing(customer, past, parts, witness, noted.value)
 
 
 async def gather(

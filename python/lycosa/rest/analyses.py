@@ -8,7 +8,7 @@ from urllib.parse import quote
 from uuid import uuid4
 
 import structlog
-from fastapi import APIRouter, Depends, Header
+from fastapi import APIRouter, Header
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
@@ -59,7 +59,6 @@ async def _limited(request: Request, asking: Asking, services: With) -> None:
         200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _STREAM_EXAMPLE}}},
         **responses(404, 409, 413, 415, 422, 429, 503, 504),
     },
-    dependencies=[Depends(_limited)],
 )
 async def analyze(
     asked: AnalysisAsked,
@@ -78,9 +77,17 @@ async def analyze(
     the events step, source, fact and token stream as they happen, then one report, or one error; `Content-Location`
     names where they can be read on for ten minutes. Whoever hangs up stops the work, unless it was asked to go on.
     """
+    # Not a dependency: those of a dependency are resolved once more, a tenth of the work of a repeated question.
+    await _limited(request, asking, services)
     await services.prepare()
     streams = EVENT_STREAM in request.headers.get("accept", "")
     is_kept = streams or asked.goes_on
+    if not (is_kept or asked.fresh or idempotency_key):
+        known = await services.analyses.recall(
+            asking, asked.customer_id, asked.question, asked.language, mode=asked.mode
+        )
+        if known is not None:
+            return Response(known.model_dump_json(), media_type="application/json")
     identifier = idempotency_key or (str(uuid4()) if is_kept else None)
     analysis = services.analyses.analyze(
         asking,

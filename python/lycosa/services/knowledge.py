@@ -89,7 +89,8 @@ class StoreKnowledge:
         answers = {found.request.id: found.request.answer for found in whole}
         return [
             PastAnswer(
-                PastRequest(
+                # Rows of the store: they were checked when they were written.
+                PastRequest.model_construct(
                     id=row.id,
                     kind=row.kind,
                     status=row.status,
