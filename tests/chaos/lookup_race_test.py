@@ -180,10 +180,11 @@ async def test_three_processes_send_one_probe(own_server: Store, tenant: str) ->
     async with SmallSearch() as tavily, SmallSearch() as perplexity:
         urls = {"tavily": tavily.url, "perplexity": perplexity.url}
 
-        async def state() -> str:
+        async def breaker() -> tuple[str, float]:
+            """Its state, and until when it stays open."""
             async with connect(own_server.settings()) as client:
                 rows = await Procedures(client).lookup_providers(tenant=tenant)
-            return next(row.breaker for row in rows if row.provider == "tavily")
+            return next((row.breaker, row.opens_until) for row in rows if row.provider == "tavily")
 
         async def ask_all() -> Counter[str]:
             plan = {"do": "search", "processes": 3, "callers": 6, "deadline": 20.0}
@@ -197,18 +198,19 @@ async def test_three_processes_send_one_probe(own_server: Store, tenant: str) ->
                 await procedures.quota_define(
                     tenant=tenant, quota=f"{name}.month", kind="window", window="total", amount=LIMIT
                 )
-            await procedures.lookup_set_provider(tenant=tenant, provider="tavily", threshold=3, cooldown=3)
+            await procedures.lookup_set_provider(tenant=tenant, provider="tavily", threshold=3, cooldown=1)
         tavily.always = Fault(500)
         await ask_all()
-        opened = time.monotonic()
         failed = len(tavily.asked)
         assert failed >= 3
+        _, until_when = await breaker()
+        assert until_when > time.time() - 60
         own_server.kill()
         await asyncio.to_thread(own_server.start)
-        assert await state() == "open"
+        assert (await breaker())[1] == until_when
         tavily.always, tavily.delay = None, 0.3
-        await asyncio.sleep(max(0.0, opened + 3 - time.monotonic()))
-        assert await state() == "half_open"
+        await asyncio.sleep(max(0.0, until_when - time.time()) + 0.02)
+        assert (await breaker())[0] == "half_open"
         assert await ask_all() == {"bought tavily": 1, "bought perplexity": 17}
         assert len(tavily.asked) == failed + 1
-        assert await state() == "closed"
+        assert (await breaker())[0] == "closed"
