@@ -275,7 +275,7 @@ async def test_a_follower_who_goes_away_keeps_no_lease(world: World) -> None:
 
 
 async def test_a_deadline_ends_the_wait_for_a_leader(world: World) -> None:
-    world.tavily.delay = 1
+    world.tavily.delay = 0.4
     async with opened(world.service()) as lookups:
         leading = asyncio.create_task(lookups.search(world.identity, QUESTION))
         await until(lambda: bool(world.tavily.asked))
