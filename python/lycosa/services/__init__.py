@@ -70,10 +70,8 @@ class Services:
         """Import what `analyses` and `lookups` import, in a thread, so that the event loop does not stand still."""
         if self._prepared:
             return
-        if not self._prepared:
-            for name in ("lookup_setup", "provider_states", "analyses"):
-                await asyncio.to_thread(import_module, f"lycosa.services.{name}")
-            self._prepared = True
+        for name in ("lookup_setup", "provider_states", "analyses"):
+            await asyncio.to_thread(import_module, f"lycosa.services.{name}")
         self._prepared = True
 
     async def aclose(self) -> None:
