@@ -34,28 +34,31 @@ class Held(SmallProvider):
         raise AssertionError
 
 
-async def _search(plan: dict[str, Any], procedures: Procedures, number: int) -> dict[str, Any]:
-    """Searches at once: when each ended and how."""
+async def _search(plan: dict[str, Any], procedures: Procedures, number: int, barrier: Any) -> dict[str, Any]:
+    """Searches at once, `rounds` times: of each the round, when it ended and how."""
     kind = Held if plan.get("held") else SmallProvider
     providers = [kind(name, url) for name, url in plan["providers"].items()]
     lookups = Lookups(procedures, providers)
     identity = Identity(plan["tenant"])
 
-    async def one(turn: int) -> tuple[float, str]:
-        question = plan["question"].format(process=number, turn=turn)
+    async def one(round_: int, turn: int) -> tuple[int, float, str]:
+        question = plan["question"].format(process=number, turn=turn, round=round_)
         try:
             answer = await lookups.search(identity, question, deadline=plan["deadline"])
             outcome = f"{answer.outcome} {answer.provider}"
         except LycosaError as problem:
             outcome = problem.code
-        return time.monotonic(), outcome
+        return round_, time.monotonic(), outcome
 
-    ended = await asyncio.gather(*(one(turn) for turn in range(plan["callers"])))
+    ended: list[tuple[int, float, str]] = []
+    for round_ in range(plan.get("rounds", 1)):
+        await asyncio.to_thread(barrier.wait)
+        ended += await asyncio.gather(*(one(round_, turn) for turn in range(plan["callers"])))
     await lookups.aclose()
     return {"ended": ended}
 
 
-async def _begin(plan: dict[str, Any], procedures: Procedures, number: int) -> dict[str, Any]:
+async def _begin(plan: dict[str, Any], procedures: Procedures, number: int, _: Any) -> dict[str, Any]:
     """Begins of questions that nobody else asks, each of which claims a unit."""
     outcomes: Counter[str] = Counter()
     candidates: list[LookupCandidate] = [
@@ -74,7 +77,7 @@ async def _begin(plan: dict[str, Any], procedures: Procedures, number: int) -> d
     return dict(outcomes)
 
 
-async def _race(plan: dict[str, Any], number: int, ready: Any, go: Any) -> None:
+async def _race(plan: dict[str, Any], number: int, ready: Any, go: Any, barrier: Any) -> None:
     settings = Settings(
         _env_file=None,
         data=Path(plan["data"]),
@@ -86,19 +89,20 @@ async def _race(plan: dict[str, Any], number: int, ready: Any, go: Any) -> None:
         ready.release()
         await asyncio.to_thread(go.wait)
         work = {"search": _search, "begin": _begin}[plan["do"]]
-        print(json.dumps(await work(plan, procedures, number)), flush=True)
+        print(json.dumps(await work(plan, procedures, number, barrier)), flush=True)
 
 
-def _child(plan: dict[str, Any], number: int, ready: Any, go: Any) -> None:
-    asyncio.run(_race(plan, number, ready, go))
+def _child(plan: dict[str, Any], number: int, *signals: Any) -> None:
+    asyncio.run(_race(plan, number, *signals))
 
 
 def main(plan: dict[str, Any]) -> None:
     """Fork, wait for the word, and for the end."""
     configure_logging("error")
-    ready, go = _fork.Semaphore(0), _fork.Event()
+    ready, go, barrier = _fork.Semaphore(0), _fork.Event(), _fork.Barrier(plan["processes"])
     processes = [
-        _fork.Process(target=_child, args=(plan, number, ready, go)) for number in range(plan["processes"])
+        _fork.Process(target=_child, args=(plan, number, ready, go, barrier))
+        for number in range(plan["processes"])
     ]
     for process in processes:
         process.start()

@@ -58,8 +58,8 @@ async def test_when_all_fail_the_report_is_extractive_and_says_who_failed(
         report = await fir.analyze()
         assert [call.body["model"] for call in fir.model.calls] == ["first"] * 2 + ["second"] * 2
         assert report.writer == "extractive"
-        assert "openai:first failed" in report.degraded[0]
-        assert "429" in report.degraded[0]
+        failures = [f"openai:{name} failed (OpenAIRateLimitError 429)" for name in ("first", "second")]
+        assert report.degraded == [f"extractive: {'; '.join(failures)}"]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """A question asked again: answered from a note while nothing has changed, looked at anew when anything has."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest_asyncio
 
@@ -20,7 +21,7 @@ async def fir(procedures: Procedures, identity: Identity, settings: Settings) ->
         yield made
 
 
-async def ask(fir: World, **asked: object) -> str:
+async def ask(fir: World, **asked: Any) -> str:
     """Ask, and give what the cache said."""
     report = await fir.analyze(question=QUESTION, **asked)
     (said,) = [event.detail for event in fir.of("step") if event.name == "cache"]
@@ -58,7 +59,13 @@ async def test_whatever_changes_is_seen_at_once(fir: World) -> None:
     await fir.procedures.document_delete(tenant=tenant, ids=["new"])
     assert await ask(fir) in ("hit", "miss")
     await fir.procedures.request_append(
-        tenant=tenant, id="s-1", customer_id="c1", kind="search", status="done", question="Fir?", answer="A mill."
+        tenant=tenant,
+        id="s-1",
+        customer_id="c1",
+        kind="search",
+        status="done",
+        question="Fir?",
+        answer="A mill.",
     )
     assert await ask(fir) == "miss"
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+import structlog
 
 from lycosa.errors import Conflict, Exhausted, Invalid, TimedOut, Unavailable
 from lycosa.identity import Identity
@@ -102,6 +103,22 @@ async def test_what_is_bought_once_is_served_again(world: World) -> None:
     kept = (await world.procedures.document_list(tenant=world.identity.tenant, customer_id="c1")).rows
     assert sorted(row.source or "" for row in kept) == ["https://example.com/1", "https://example.com/2"]
     assert {row.kind for row in kept} == {"web"}
+
+
+async def test_the_log_has_provider_cost_and_what_the_cache_did(world: World) -> None:
+    async with opened(world.service()) as lookups:
+        with structlog.testing.capture_logs() as lines:
+            bought = await lookups.search(world.identity, QUESTION)
+            await lookups.search(world.identity, QUESTION)
+    called, first, second = lines
+    assert (called["event"], called["provider"], called["result"]) == ("provider_called", "tavily", "ok")
+    assert (called["cost_microusd"], called["request"]) == (8_000, bought.request_id)
+    assert [line["event"] for line in (first, second)] == ["search", "search"]
+    assert (first["cache"], first["provider"], first["cost_microusd"]) == ("bought", "tavily", 8_000)
+    assert (second["cache"], second["provider"], second["cost_microusd"]) == ("hit", "tavily", 0)
+    assert first["request"] == bought.request_id
+    # What was asked is nobody's business.
+    assert QUESTION not in str(lines)
 
 
 async def test_the_next_provider_answers_and_says_for_whom(world: World) -> None:
@@ -275,7 +292,7 @@ async def test_a_follower_who_goes_away_keeps_no_lease(world: World) -> None:
 
 
 async def test_a_deadline_ends_the_wait_for_a_leader(world: World) -> None:
-    world.tavily.delay = 1
+    world.tavily.delay = 0.4
     async with opened(world.service()) as lookups:
         leading = asyncio.create_task(lookups.search(world.identity, QUESTION))
         await until(lambda: bool(world.tavily.asked))

@@ -190,13 +190,12 @@ function types.enum(values)
     }
 end
 
--- An array has keys 1..n and no others. Returns n, or nil.
+-- An array has keys 1..n and no others. Returns n, or nil. One that came as such over the wire need not be counted.
 local function array_length(value)
-    if type(value) ~= 'table' then
-        return nil
+    local length, count, meta = type(value) == 'table' and #value or nil, 0, getmetatable(value)
+    if length == nil or (meta ~= nil and meta.__serialize == 'seq') then
+        return length
     end
-    local length = #value
-    local count = 0
     for _ in pairs(value) do
         count = count + 1
     end

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import Literal, Protocol
+from typing import Literal, NamedTuple, Protocol
 
 import structlog
 from pydantic import ValidationError
@@ -35,9 +35,17 @@ from lycosa.analysis.rules import apply_rules
 from lycosa.analysis.writing import Draft, write_extractive, write_offline, write_with_model
 from lycosa.errors import LycosaError
 
-__all__ = ["Job", "Memory", "run_chain"]
+__all__ = ["Job", "Memory", "Note", "recall", "run_chain"]
 
 _log = structlog.get_logger(__name__)
+
+
+class Note(NamedTuple):
+    """Which report answered a question, when it was written, and how the store stood."""
+
+    witness: str
+    key: str
+    written: str
 
 
 class Memory(Protocol):
@@ -49,11 +57,14 @@ class Memory(Protocol):
     async def put(self, key: str, report: str) -> None:
         """Keep a report's JSON for the time of the settings."""
 
-    async def note(self, question: str, witness: str, key: str) -> None:
+    async def note(self, question: str, witness: str, key: str, written: datetime) -> None:
         """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
 
-    async def noted(self, question: str) -> tuple[str, str] | None:
-        """The witness and the key that were noted for a question."""
+    async def noted(self, question: str) -> Note | None:
+        """What was noted for a question."""
+
+    async def report(self, note: Note) -> Report | None:
+        """The report that a note names, None when it is gone or was written anew since."""
 
     async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
         """Take the lead in writing, or wait for whoever has it (`waits` is told): what he kept; None: write it."""
@@ -108,19 +119,33 @@ async def run_chain(job: Job, knowledge: Knowledge, memory: Memory, writer: Writ
 
     Raises LycosaError when the customer's record cannot be read. A model that fails does not fail the report.
     """
-    asked = Asked(job.request_id, job.customer_id, job.question, job.language, job.mode, job.budget)
-    short = question_key(asked, job.tenant, _prompt_version(writer), writer.name)
-    note = None if job.fresh else lambda: memory.noted(short)
-    standing = await look(knowledge, asked, note, started=job.started, emit=job.emit)
+    asked, short = _asked(job, writer)
+    standing = await _look(job, knowledge, memory, asked, short)
     kept = await _unchanged(job, memory, standing)
     if kept is not None:
-        past = [answer.request for answer in standing.past]
-        return _again(job, kept, past, job.elapsed_ms())
+        return kept
     gathered = await gather(knowledge, asked, standing, started=job.started, emit=job.emit)
     report = await _answered(job, gathered, memory, writer)
     if standing.witness is not None and not gathered.degraded:
-        await memory.note(short, standing.witness, report.key)
+        await memory.note(short, standing.witness, report.key, report.created_at)
     return report
+
+
+async def recall(job: Job, knowledge: Knowledge, memory: Memory, writer: Writer) -> Report | None:
+    """What `run_chain` answers without gathering; None when it would gather. Raises as it does."""
+    asked, short = _asked(job, writer)
+    return await _unchanged(job, memory, await _look(job, knowledge, memory, asked, short))
+
+
+def _asked(job: Job, writer: Writer) -> tuple[Asked, str]:
+    """What is asked, and the key of the note on it."""
+    asked = Asked(job.request_id, job.customer_id, job.question, job.language, job.mode, job.budget)
+    return asked, question_key(asked, job.tenant, _prompt_version(writer), writer.name)
+
+
+async def _look(job: Job, knowledge: Knowledge, memory: Memory, asked: Asked, short: str) -> Standing:
+    note = None if job.fresh else lambda: memory.noted(short)
+    return await look(knowledge, asked, note, started=job.started, emit=job.emit)
 
 
 async def _answered(job: Job, gathered: Gathered, memory: Memory, writer: Writer) -> Report:
@@ -204,19 +229,16 @@ async def _recalled(job: Job, memory: Memory, key: str) -> Report | None:
 
 async def _unchanged(job: Job, memory: Memory, standing: Standing) -> Report | None:
     """The report that was given to the same question a moment ago, when nothing it rests on has changed since."""
-    if standing.note is None or standing.witness is None:
-        return None
-    witness, key = standing.note
-    if witness != standing.witness:
+    if standing.note is None or standing.witness is None or standing.note.witness != standing.witness:
         return None
     try:
-        text = await memory.get(key)
-        report = Report.model_validate_json(text) if text is not None else None
-    except (LycosaError, ValidationError):
+        kept = await memory.report(standing.note)
+    except LycosaError:
         return None
-    if report is not None:
-        job.step("cache", "hit: asked a moment ago, and nothing has changed")
-    return report
+    if kept is None:
+        return None
+    job.step("cache", "hit: asked a moment ago, and nothing has changed")
+    return _again(job, kept, [answer.request for answer in standing.past], job.elapsed_ms())
 
 
 def _again(
@@ -258,12 +280,13 @@ async def _write(job: Job, gathered: Gathered, writer: Writer) -> tuple[Draft, W
     try:
         draft = await write(writer, gathered, job.question, job.say, job.spent)
     except Exception as problem:
-        reason = "; ".join([*job.spent.failures[:-1], named(problem)])
-        _log.warning(
-            "model_gave_up", model=job.spent.model or writer.name, problem=reason, pieces=job.spent.pieces
-        )
+        failures = job.spent.failures
+        reason = f"the model {job.spent.model or writer.name} failed ({named(problem)})"
+        if job.spent.model is None and len(failures) > 1:
+            reason = "; ".join(failures)
+        _log.warning("model_gave_up", problem=reason, pieces=job.spent.pieces)
         draft = write_extractive(gathered, job.question, job.say if job.first_token is None else _unsaid)
-        draft.degraded.append(f"extractive: the model {job.spent.model or writer.name} failed ({reason})")
+        draft.degraded.append(f"extractive: {reason}")
         job.model = extractive.name
         job.step("write", f"{writer.name} failed after {job.spent.pieces} tokens, extractive instead")
         return draft, extractive, True

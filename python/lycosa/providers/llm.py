@@ -3,6 +3,7 @@ comma those that write when it fails.
 """
 
 import asyncio
+import gc
 from types import TracebackType
 from typing import Any, Final
 
@@ -38,6 +39,8 @@ class _Provider:
             chat = self._chat
             if chat is None:
                 chat = self._chat = await asyncio.to_thread(self._make)
+                # What the import made stays: the collector need not look through it in the middle of an answer.
+                gc.freeze()
             return chat
 
     def _make(self) -> BaseChatModel:

@@ -82,6 +82,12 @@ async def analyze(
     await services.prepare()
     streams = EVENT_STREAM in request.headers.get("accept", "")
     is_kept = streams or asked.goes_on
+    if not (is_kept or asked.fresh or idempotency_key):
+        known = await services.analyses.recall(
+            asking, asked.customer_id, asked.question, asked.language, mode=asked.mode
+        )
+        if known is not None:
+            return Response(known.model_dump_json(), media_type="application/json")
     identifier = idempotency_key or (str(uuid4()) if is_kept else None)
     analysis = services.analyses.analyze(
         asking,

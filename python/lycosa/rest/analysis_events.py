@@ -25,6 +25,8 @@ router = APIRouter(prefix="/v1/analyses", tags=["analyses"], route_class=JsonRou
 
 HEARTBEAT = 15.0
 
+_EXAMPLE = 'event: token\ndata: {"event":"token","text":"The "}\nid: 7\n\n'
+
 Pages = AsyncGenerator[list[KeptEvent], None]
 
 _log = structlog.get_logger("lycosa.rest")
@@ -34,7 +36,7 @@ _log = structlog.get_logger("lycosa.rest")
     "/{id}/events",
     response_class=StreamingResponse,
     responses={
-        200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}}}},
+        200: {"content": {EVENT_STREAM: {"schema": {"type": "string"}, "example": _EXAMPLE}}},
         204: {"description": "There is nothing after this event."},
         **responses(404, 410, 422, 503, 504),
     },

@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 from pydantic import ValidationError
 
-from lycosa.analysis.chain import Job, run_chain
+from lycosa.analysis.chain import Job, recall, run_chain
 from lycosa.analysis.key import normal_question
 from lycosa.analysis.model import Writer
 from lycosa.analysis.report import (
@@ -33,7 +33,7 @@ from lycosa.services.cache import Cache, CacheService
 from lycosa.services.events import EventService, Journal
 from lycosa.services.knowledge import ANALYSIS, StoreKnowledge
 from lycosa.services.lookups import Lookups
-from lycosa.services.reports import ReportMemory
+from lycosa.services.reports import Recent, ReportMemory
 from lycosa.settings import Settings
 
 __all__ = ["AnalysisService"]
@@ -49,6 +49,8 @@ _MAX_REF: Final = 2_048
 _MAX_TITLE: Final = 1_024
 _MAX_QUOTE: Final = 2_048
 _MAX_NAME: Final = 128
+# Records that may be written behind their answers.
+_MOST_BEHIND: Final = 256
 
 
 class AnalysisService:
@@ -68,6 +70,7 @@ class AnalysisService:
         self._lookups = lookups
         self._events = EventService(procedures)
         self._models: Models | None = None
+        self._recent: Recent = {}
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
 
@@ -129,6 +132,47 @@ class AnalysisService:
                 await asyncio.wait({work})
                 await asyncio.shield(self._settled())
 
+    async def recall(
+        self,
+        identity: Identity,
+        customer_id: str,
+        question: str | None = None,
+        language: str | None = None,
+        *,
+        mode: str = "standard",
+    ) -> Report | None:
+        """The report that was given to the same question within the last minute, while nothing it rests on has changed.
+
+        It is recorded as a request of its own, behind the answer. None: ask `analyze`, which also says what is wrong.
+        Raises Invalid.
+        """
+        job = Job(
+            request_id=str(uuid4()),
+            tenant=identity.tenant,
+            customer_id=customer_id,
+            question=_checked_question(question),
+            language=_checked_language(language),
+            fresh=False,
+            mode=_checked_mode(mode),
+            budget=self._settings.analysis_budget,
+            emit=_unheard,
+        )
+        knowledge = StoreKnowledge(self._procedures, identity, self._lookups)
+        try:
+            report = await recall(job, knowledge, self._memory(identity), self._writer())
+        except LycosaError:
+            return None
+        if report is not None:
+            # Behind the answer, which cost nothing: the disk may take longer than all the rest. Not without bound.
+            recording = self._start(self._record(job, report), "record")
+            if len(self._background) > _MOST_BEHIND:
+                await asyncio.wait({recording})
+        return report
+
+    def _memory(self, identity: Identity) -> ReportMemory:
+        ttl = self._settings.analysis_ttl
+        return ReportMemory(self._procedures, self._cache, identity, ttl, self._recent)
+
     async def aclose(self) -> None:
         """Finish recording, stop what still runs, end the models."""
         running = [task for task in self._background if task.get_name() != "record"]
@@ -188,7 +232,7 @@ class AnalysisService:
             report = await run_chain(
                 job,
                 StoreKnowledge(self._procedures, identity, self._lookups),
-                ReportMemory(self._procedures, self._cache, identity, self._settings.analysis_ttl),
+                self._memory(identity),
                 self._writer(),
             )
         except asyncio.CancelledError:
@@ -285,6 +329,10 @@ class AnalysisService:
         except LycosaError as problem:
             # The store is away, or the ids are no names at all: what failed first is what the caller hears.
             _log.warning("request_not_recorded", request=job.request_id, status=status, code=problem.code)
+
+
+def _unheard(_: Event) -> None:
+    """Nobody follows what is answered at once."""
 
 
 def _checked_question(question: str | None) -> str | None:

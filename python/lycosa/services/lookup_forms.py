@@ -11,13 +11,14 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from lycosa.analysis.texts import clean, clip_bytes
-from lycosa.errors import Invalid
+from lycosa.errors import Exhausted, Internal, Invalid, LycosaError, TimedOut, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import (
     CacheEntry,
     LookupAmount,
     LookupAnswered,
     LookupCandidate,
+    LookupDecision,
     LookupRequest,
     LookupSkipped,
     LookupSourceInput,
@@ -31,7 +32,9 @@ __all__ = [
     "Outcome",
     "Search",
     "checked_question",
+    "denied",
     "family",
+    "late",
     "passed_over",
     "search_key",
 ]
@@ -219,6 +222,38 @@ def passed_over(skipped: Sequence[LookupSkipped]) -> list[str]:
         f"{one.provider}: {one.reason.replace('_', ' ')}{f' {one.detail}' if one.detail else ''}"
         for one in skipped
     ]
+
+
+def late(search: Search) -> TimedOut:
+    """The error of a deadline that passed."""
+    return TimedOut(
+        f"the search had no answer within {search.elapsed_ms / 1000:.1f} s",
+        code="LOOKUP_TIMED_OUT",
+        details={"providers": ", ".join(search.providers)[:300]},
+    )
+
+
+def denied(decision: LookupDecision) -> LycosaError:
+    """The error of a denial, by its kind."""
+    denial = decision.denial
+    if denial is None:
+        return Internal("the gate denied without a reason", code="INTERNAL")
+    details = {"providers": denial.reason[:300]}
+    if denial.kind == "invalid":
+        return Invalid(
+            f"the provider refuses the question: {denial.reason}", code="LOOKUP_REFUSED", details=details
+        )
+    kinds: dict[str, tuple[type[LycosaError], str]] = {
+        "exhausted": (Exhausted, "LOOKUP_EXHAUSTED"),
+        "unavailable": (Unavailable, "LOOKUP_UNAVAILABLE"),
+    }
+    raised, code = kinds[denial.kind]
+    return raised(
+        f"no provider can answer now: {denial.reason}",
+        code=code,
+        details=details,
+        retry_after=denial.retry_after,
+    )
 
 
 def _source(found: Finding) -> LookupSourceInput:

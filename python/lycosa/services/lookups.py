@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 from pydantic import ValidationError
 
-from lycosa.errors import Conflict, Exhausted, Internal, Invalid, LycosaError, NotFound, TimedOut, Unavailable
+from lycosa.errors import Conflict, LycosaError, NotFound, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import (
     CacheEntry,
@@ -29,6 +29,8 @@ from lycosa.services.lookup_forms import (
     Outcome,
     Search,
     checked_question,
+    denied,
+    late,
     passed_over,
     search_key,
 )
@@ -43,7 +45,7 @@ _MOST_SECONDS: Final = 590.0
 # That the gate takes.
 _MOST_PROVIDERS: Final = 8
 # What is under way at the end has this long to bring its answer home.
-_END_SECONDS: Final = 4.0
+_END_SECONDS: Final = 3.0
 
 
 class Lookups:
@@ -203,12 +205,12 @@ class Lookups:
                 search.degraded, search.takes_old = [decision.denial.reason], True
                 decision = await self._begin(search)
             else:
-                raise _denied(decision)
+                raise denied(decision)
 
     async def _begin(self, search: Search) -> LookupDecision:
         """The gate's decision. Raises TimedOut when the time is over."""
         if search.left <= 0:
-            raise _late(search)
+            raise late(search)
         for attempt in (1, 2):
             try:
                 return await self._deciding(
@@ -239,7 +241,7 @@ class Lookups:
     async def _follow(self, search: Search, pending: LookupDecision) -> LookupDecision:
         """Wait for the leader as long as the deadline lets us. Raises TimedOut."""
         if search.left <= 0 or pending.ticket is None:
-            raise _late(search)
+            raise late(search)
         try:
             return await self._deciding(
                 search,
@@ -266,6 +268,11 @@ class Lookups:
         except RequestExists:
             await self._renamed(search)
             return pending
+        except Unavailable as problem:
+            if problem.code != "CONNECTION_LOST":
+                raise
+            # The store has restarted, and leases have survived it: whoever leads may still finish.
+            return await self._begin(search)
 
     async def _deciding(self, search: Search, call: Awaitable[LookupDecision]) -> LookupDecision:
         """A call to the gate. Should the caller go meanwhile, a lease that it brings is given up again."""
@@ -312,7 +319,8 @@ class Lookups:
         if decision.lease is not None:
             self._spawn(self._renew(search, decision.lease), "refresh")
         outcome: Outcome = "shared" if is_follower else "hit"
-        degraded = [*kept.degraded, *search.degraded]
+        # What was lacking when an answer was bought is no news to who finds it later.
+        degraded = [*(kept.degraded if is_follower or not kept.paid else []), *search.degraded]
         now = self._procedures.server_time()
         if decision.outcome == "stale" or search.is_old(entry.created_at, now):
             outcome = "stale"
@@ -363,34 +371,3 @@ class Lookups:
             )
         except LycosaError as problem:
             _log.warning("request_not_recorded", request=search.request_id, code=problem.code)
-
-
-def _late(search: Search) -> TimedOut:
-    return TimedOut(
-        f"the search had no answer within {search.elapsed_ms / 1000:.1f} s",
-        code="LOOKUP_TIMED_OUT",
-        details={"providers": ", ".join(search.providers)[:300]},
-    )
-
-
-def _denied(decision: LookupDecision) -> LycosaError:
-    """The error of a denial, by its kind."""
-    denial = decision.denial
-    if denial is None:
-        return Internal("the gate denied without a reason", code="INTERNAL")
-    details = {"providers": denial.reason[:300]}
-    if denial.kind == "invalid":
-        return Invalid(
-            f"the provider refuses the question: {denial.reason}", code="LOOKUP_REFUSED", details=details
-        )
-    kinds: dict[str, tuple[type[LycosaError], str]] = {
-        "exhausted": (Exhausted, "LOOKUP_EXHAUSTED"),
-        "unavailable": (Unavailable, "LOOKUP_UNAVAILABLE"),
-    }
-    raised, code = kinds[denial.kind]
-    return raised(
-        f"no provider can answer now: {denial.reason}",
-        code=code,
-        details=details,
-        retry_after=denial.retry_after,
-    )

@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime
 from typing import Final
 
 import structlog
+from pydantic import ValidationError
 
+from lycosa.analysis.chain import Note
+from lycosa.analysis.report import Report
 from lycosa.errors import LycosaError
 from lycosa.identity import Identity
 from lycosa.procedures import LookupCandidate, LookupDecision, LookupLease, Procedures
 from lycosa.services.cache import Cache
 
-__all__ = ["MODEL", "ReportMemory"]
+__all__ = ["MODEL", "Recent", "ReportMemory"]
 
 _log = structlog.get_logger(__name__)
 
@@ -21,12 +25,20 @@ MODEL: Final = "model"
 _LEASE_SECONDS: Final = 45.0
 # So long what the web says counts as unchanged without being asked for: much less than it is kept anyway.
 _NOTE_SECONDS: Final = 60.0
+# Reports that a process keeps read; the store's note decides whether they still hold.
+_MOST_RECENT: Final = 32
+
+Recent = dict[tuple[str, str], Report]
 
 
 class ReportMemory:
     """Reports in the cache, for one tenant and a time in seconds."""
 
-    def __init__(self, procedures: Procedures, cache: Cache, identity: Identity, ttl: float) -> None:
+    def __init__(
+        self, procedures: Procedures, cache: Cache, identity: Identity, ttl: float, recent: Recent
+    ) -> None:
+        """`recent` holds what this process has read or written last."""
+        self._recent = recent
         self._procedures = procedures
         self._cache = cache
         self._identity = identity
@@ -49,9 +61,9 @@ class ReportMemory:
             tags=("analysis",),
         )
 
-    async def note(self, question: str, witness: str, key: str) -> None:
+    async def note(self, question: str, witness: str, key: str, written: datetime) -> None:
         """Note which report answers a question as long as the witness is the same, for a minute. Raises nothing."""
-        value = json.dumps([witness, key]).encode()
+        value = json.dumps(Note(witness, key, written.isoformat())).encode()
         try:
             await self._cache.set(
                 self._identity, _note(question), value, ttl=min(_NOTE_SECONDS, self._ttl), tags=("analysis",)
@@ -59,13 +71,27 @@ class ReportMemory:
         except LycosaError as problem:
             _log.info("report_not_noted", code=problem.code)
 
-    async def noted(self, question: str) -> tuple[str, str] | None:
-        """The witness and the key that were noted for a question."""
+    async def noted(self, question: str) -> Note | None:
+        """What was noted for a question."""
         entry = await self._cache.get(self._identity, _note(question))
-        if entry is None:
-            return None
-        witness, key = json.loads(entry.value)
-        return str(witness), str(key)
+        return None if entry is None else Note(*json.loads(entry.value))
+
+    async def report(self, note: Note) -> Report | None:
+        """The report that a note names, None when it is gone or was written anew since."""
+        place = self._identity.tenant, note.key
+        report = self._recent.get(place)
+        if report is None or report.created_at.isoformat() != note.written:
+            text = await self.get(note.key)
+            try:
+                report = Report.model_validate_json(text) if text is not None else None
+            except ValidationError:
+                report = None
+            if report is None or report.created_at.isoformat() != note.written:
+                return None
+            self._recent[place] = report
+            if len(self._recent) > _MOST_RECENT:
+                self._recent.pop(next(iter(self._recent)))
+        return report
 
     async def lead(self, key: str, question: str, waits: Callable[[], None]) -> str | None:
         """Take the lead in writing a report, or wait for whoever has it: the report's JSON when he has kept one.
