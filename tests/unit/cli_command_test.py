@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,10 @@ def test_without_a_store_it_says_at_once_what_to_do(tmp_path: Path, monkeypatch:
     assert result.exit_code == 7
     assert "lycosa up" in result.stderr
     assert run(app, "console", "--json").exit_code == 2
+
+
+def test_the_command_starts_without_what_only_an_analysis_needs() -> None:
+    """Its import takes a second; with the model libraries it would take two."""
+    code = "import sys, lycosa.cli.main; print([name for name in ('langchain_core', 'fastapi') if name in sys.modules])"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "[]"

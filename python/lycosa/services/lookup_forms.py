@@ -41,6 +41,8 @@ __all__ = [
 
 # The kind of request that a search is.
 SEARCH: Final = "search"
+# What the gate knows the writing of reports by, beside the providers of searches.
+MODEL: Final = "model"
 # Bytes that the store takes.
 _MAX_QUESTION: Final = 4_096
 _MAX_ANSWER: Final = 262_144

@@ -11,9 +11,9 @@ from lycosa.procedures import LookupProvider, Procedures, QuotaReport
 from lycosa.providers.findings import Provider, SearchOptions
 from lycosa.providers.usage import UsageWatch
 from lycosa.services.amounts import plain_amount
+from lycosa.services.lookup_forms import MODEL
 from lycosa.services.lookup_setup import keep_usage, watches_of
 from lycosa.services.lookups import Lookups
-from lycosa.services.reports import MODEL
 
 __all__ = ["ProviderQuota", "ProviderService", "ProviderState"]
 

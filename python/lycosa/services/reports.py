@@ -14,13 +14,12 @@ from lycosa.errors import LycosaError
 from lycosa.identity import Identity
 from lycosa.procedures import LookupCandidate, LookupDecision, LookupLease, Procedures
 from lycosa.services.cache import Cache
+from lycosa.services.lookup_forms import MODEL
 
-__all__ = ["MODEL", "Recent", "ReportMemory"]
+__all__ = ["Recent", "ReportMemory"]
 
 _log = structlog.get_logger(__name__)
 
-# What the gate knows the writing of reports by, beside the providers of searches.
-MODEL: Final = "model"
 # A leader that has not written it by then is not waited for any longer, nor is one that died.
 _LEASE_SECONDS: Final = 45.0
 # So long what the web says counts as unchanged without being asked for: much less than it is kept anyway.
