@@ -1,6 +1,6 @@
 # `make` alone prints this help. TARANTOOL=/path/to/tarantool before or after any target uses another server.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lua test-python lint bench bench-analysis demo-faults contract console setup pins rockspec clean
+.PHONY: help run test test-lua test-python lint lint-types lint-rules bench bench-analysis demo-faults contract console setup pins rockspec clean
 PYTHON_BIN := .venv/bin
 
 help: ## show this help
@@ -15,7 +15,8 @@ run: ## set up what is missing, start Tarantool and the server, stream one real 
 test: ## all tests against the real Tarantool, with both coverages
 	@deploy/setup.sh dev
 	@$(MAKE) --no-print-directory -j2 test-lua test-python
-	$(PYTHON_BIN)/pytest -m alone --cov --cov-append --cov-report=term --cov-fail-under=90
+	$(PYTHON_BIN)/pytest -m alone
+	$(PYTHON_BIN)/coverage report --fail-under=90
 
 test-lua:
 	@echo 'The Lua specs run beside the Python tests; what they print follows when they are done.'
@@ -28,9 +29,14 @@ test-python:
 
 lint: ## ruff, mypy --strict, luacheck, the import rules
 	@deploy/setup.sh dev
+	@$(MAKE) --no-print-directory -j2 lint-types lint-rules
+
+lint-types:
+	$(PYTHON_BIN)/mypy
+
+lint-rules:
 	$(PYTHON_BIN)/ruff check .
 	$(PYTHON_BIN)/ruff format --check .
-	$(PYTHON_BIN)/mypy
 	luacheck --quiet --no-color lua tests/lua deploy instance.lua
 	$(PYTHON_BIN)/pytest -q tests/tidy_test.py
 
