@@ -71,7 +71,10 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Passage:
-    """One passage that search found: stored, or `is_live` where a search of the web has just given it."""
+    """One passage that search found: stored, or `is_live` where a search of the web has just given it.
+
+    Or, where it `is_past`, an earlier answer. A document's `kind` is its owner's word and may be any.
+    """
 
     document_id: str
     chunk: int
@@ -83,6 +86,7 @@ class Passage:
     language: str | None = None
     score: float | None = None
     is_live: bool = False
+    is_past: bool = False
 
 
 @dataclass(frozen=True, slots=True)

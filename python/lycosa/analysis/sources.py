@@ -21,7 +21,14 @@ _MOST_PASSAGES: Final[dict[Mode, int]] = {"quick": 10, "standard": 14, "deep": 2
 def history_passages(past: Sequence[PastAnswer]) -> list[Passage]:
     """The past answers that brought knowledge from elsewhere, as passages."""
     return [
-        Passage(answer.request.id, 1, answer.request.question or answer.request.kind, answer.answer, HISTORY)
+        Passage(
+            answer.request.id,
+            1,
+            answer.request.question or answer.request.kind,
+            answer.answer,
+            HISTORY,
+            is_past=True,
+        )
         for answer in past
         if answer.answer
     ][:MAX_PAST_ANSWERS]
@@ -61,7 +68,7 @@ def make_sources(
 
 
 def _draft(passage: Passage) -> dict[str, Any]:
-    if passage.kind == HISTORY:
+    if passage.is_past:
         return {"kind": HISTORY, "ref": passage.document_id, "title": passage.title, "text": passage.text}
     is_live = passage.is_live and passage.kind == WEB
     return {
