@@ -102,9 +102,7 @@ local function password(environment, data)
         file:close()
         return kept
     end
-    local made = require('digest').urandom(24):gsub('.', function(byte)
-        return ('%02x'):format(byte:byte())
-    end)
+    local made = require('digest').urandom(24):hex()
     file = fio.open(path, {'O_WRONLY', 'O_CREAT', 'O_EXCL'}, tonumber('600', 8))
     if file == nil then
         fail(('cannot write %s; make the data directory writable or set LYCOSA_PASSWORD'):format(path))

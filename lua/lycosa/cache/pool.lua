@@ -4,7 +4,6 @@
 -- of the entries. An entry weighs its tuple's bytes and 24 bytes for its place in each index, once for every tag.
 
 local bucket = require('lycosa.core.bucket')
-local clock = require('lycosa.core.clock')
 local fields = require('lycosa.cache.fields')
 
 local pool = {}
@@ -233,13 +232,6 @@ function pool.configure(volatile_namespaces)
             forget(name .. ':')
         end
     end
-end
-
----The time until which an entry is kept, if it is kept still.
----@param entry box.tuple?
----@return boolean
-function pool.is_kept(entry)
-    return entry ~= nil and entry[fields.STALE] > clock.now()
 end
 
 return pool

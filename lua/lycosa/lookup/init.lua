@@ -34,6 +34,11 @@ local function decision(outcome, more)
     return more
 end
 
+-- The caller buys it himself.
+local function lead(lease, skipped)
+    return decision('lease', {lease = lease, skipped = skipped, ticket = lease.ticket, ends_at = lease.ends_at})
+end
+
 -- How good an entry is for the caller.
 local function usable(args, entry, now)
     if entry == nil then
@@ -99,7 +104,7 @@ local function decide(args, ticket, on_disk)
     if found == 'stale' then
         return serve(args, 'stale', entry, on_disk, {lease = lease, skipped = skipped, reason = lease and 'stale' or 'denied'})
     elseif lease ~= nil then
-        return decision('lease', {lease = lease, skipped = skipped, ticket = lease.ticket, ends_at = lease.ends_at})
+        return lead(lease, skipped)
     end
     return decision('denied', {denial = routing.denial({}, skipped), skipped = skipped})
 end
@@ -188,9 +193,14 @@ local function keep_documents(args)
     return kept, problem
 end
 
-local function settle(args, row)
-    if row[F.RESERVATION] ~= nil then
+-- Close what the lease has reserved: spent as told when the provider charges, else given back.
+local function close_reservation(args, row, is_charged)
+    if row[F.RESERVATION] == nil then
+        return
+    elseif is_charged then
         quota.settle{tenant = args.tenant, id = row[F.RESERVATION], amounts = args.amounts}
+    else
+        quota.refund{tenant = args.tenant, id = row[F.RESERVATION]}
     end
 end
 
@@ -201,7 +211,7 @@ end
 ---@return {cached: boolean, kept: integer, problem: string?}
 function lookup.finish(args, on_disk)
     local row = leases.held(args, clock.now())
-    settle(args, row)
+    close_reservation(args, row, true)
     local asked = args.request
     asked.tenant, asked.question, asked.cached = args.tenant, row[F.QUESTION], false
     request.append(asked, on_disk)
@@ -221,11 +231,7 @@ end
 function lookup.fail(args)
     local now = clock.now()
     local row = leases.held(args, now)
-    if args.charged then
-        settle(args, row)
-    elseif row[F.RESERVATION] ~= nil then
-        quota.refund{tenant = args.tenant, id = row[F.RESERVATION]}
-    end
+    close_reservation(args, row, args.charged)
     metrics.count('lookup.failed')
     if args.cause == 'invalid' then
         -- The provider is well, the question is not: no other one would answer it.
@@ -239,7 +245,7 @@ function lookup.fail(args)
     })
     local lease, skipped = leases.next_provider(row, now)
     if lease ~= nil then
-        return decision('lease', {lease = lease, skipped = skipped, ticket = lease.ticket, ends_at = lease.ends_at})
+        return lead(lease, skipped)
     end
     local failed = {}
     for _, name in ipairs(row[F.TRIED]) do
@@ -256,11 +262,7 @@ end
 ---@param args {tenant: string, key: string, token: string, charged: boolean, amounts: table[]}
 function lookup.release(args)
     local row = leases.held(args, clock.now())
-    if args.charged then
-        settle(args, row)
-    elseif row[F.RESERVATION] ~= nil then
-        quota.refund{tenant = args.tenant, id = row[F.RESERVATION]}
-    end
+    close_reservation(args, row, args.charged)
     health.abandon(args.tenant, row[F.PROVIDER], args.token)
     leases.close(row)
 end

@@ -25,9 +25,7 @@ local leases = {}
 local FAILED_SECONDS = 5
 
 local function random_name()
-    return (digest.urandom(16):gsub('.', function(byte)
-        return ('%02x'):format(byte:byte())
-    end))
+    return digest.urandom(16):hex()
 end
 
 ---The lease of a key as far as it concerns somebody: one that runs, or the failed one that he followed.
