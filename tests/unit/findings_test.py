@@ -3,7 +3,8 @@
 import pytest
 from pydantic import ValidationError
 
-from lycosa.providers.findings import SearchOptions, cleaned, distinct, visible, web_address
+from lycosa.analysis.texts import visible
+from lycosa.providers.findings import SearchOptions, cleaned, distinct, web_address
 
 
 @pytest.mark.parametrize(

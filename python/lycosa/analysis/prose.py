@@ -2,16 +2,15 @@
 
 import json
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator
 from difflib import SequenceMatcher
 from typing import Any, Final
 
 from langchain_core.utils.json import parse_partial_json
 
-from lycosa.analysis.texts import content_list, content_words, sentences
+from lycosa.analysis.texts import content_list, content_words, sentences, visible
 
-__all__ = ["Prose", "SentenceGate", "read_block", "visible"]
+__all__ = ["Prose", "SentenceGate", "read_block"]
 
 # Where part 2 begins: a fence, or its object without one.
 _BLOCK: Final = re.compile(r'```|(?:^|\n)[^\S\n]*\{\s*"(?:facts|risks|opportunities|open_questions)"')
@@ -24,13 +23,6 @@ _DENIAL: Final = re.compile(
     r"\b(?:not|no|never|none|neither|nor|without|не|нет|без|ни)\b|n't\b", re.IGNORECASE
 )
 _MAX_BLOCK: Final = 64 * 1024
-
-
-def visible(text: str) -> str:
-    """The text without control, format and other unseen characters except line feeds."""
-    return "".join(
-        c for c in text if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf", "Cs", "Co", "Cn")
-    )
 
 
 class Prose:

@@ -16,6 +16,7 @@ __all__ = [
     "language_of",
     "one_line",
     "sentences",
+    "visible",
     "words",
 ]
 
@@ -63,6 +64,13 @@ def clean(text: str, limit: int, scope: Scope = "text") -> str:
     cut = joined[:limit]
     border = max(cut.rfind(" "), cut.rfind("\n"))
     return (cut[:border] if border > limit // 2 else cut).rstrip()
+
+
+def visible(text: str) -> str:
+    """The text without characters that are not seen, line feeds apart; blanks stay as they are, as streams need it."""
+    return "".join(
+        character for character in text if character == "\n" or unicodedata.category(character) not in _UNSEEN
+    )
 
 
 def one_line(text: str, limit: int) -> str:

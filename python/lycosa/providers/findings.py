@@ -26,7 +26,6 @@ __all__ = [
     "bounded",
     "cleaned",
     "distinct",
-    "visible",
     "web_address",
 ]
 
@@ -172,13 +171,6 @@ def web_address(url: object) -> str | None:
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname or "@" in parts.netloc:
         return None
     return url
-
-
-def visible(text: str) -> str:
-    """The text without characters that are not seen, line feeds apart; blanks stay as they are, as streams need it."""
-    return "".join(
-        character for character in text if character == "\n" or unicodedata.category(character)[0] != "C"
-    )
 
 
 def cleaned(url: object, title: object, text: object, score: object, published: object) -> Finding | None:

@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, Final, Literal, NamedTuple
 
-from lycosa.analysis.texts import clean
+from lycosa.analysis.texts import clean, visible
 from lycosa.procedures import LookupClaim
 from lycosa.providers.accounts import Account
 from lycosa.providers.findings import (
@@ -19,7 +19,6 @@ from lycosa.providers.findings import (
     SearchOptions,
     cleaned,
     distinct,
-    visible,
 )
 from lycosa.providers.json_http import Ask, JsonHttp, Tally
 from lycosa.providers.lenient import mapping, mappings, number, whole
