@@ -17,9 +17,9 @@ MOST_LINES = 400
 LONGEST_FUNCTION = 60
 VAGUE_NAMES = {"util", "utils", "common", "helper", "helpers", "base", "manager", "misc"}
 
-SURFACES = ("rest", "cli", "mcp")
+SURFACES = ("rest", "cli", "mcp", "langchain")
 # The only files of surfaces that build a client; cli/up.py also starts the server that rest makes.
-COMPOSITION_ROOTS = {"rest/app.py", "cli/session.py", "cli/up.py"}
+COMPOSITION_ROOTS = {"rest/app.py", "cli/session.py", "cli/up.py", "langchain/connection.py"}
 
 
 def _python_files() -> list[Path]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
+from lycosa.services.access import Authenticator
 from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.customers import CustomerService
@@ -32,6 +33,7 @@ class Services:
         self._procedures = procedures
         self._settings = settings
         self._prepared = False
+        self.authenticator = Authenticator(settings)
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
