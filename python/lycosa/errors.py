@@ -3,6 +3,7 @@
     LycosaError
     |- Invalid        the request itself is wrong; repeating it changes nothing
     |- Denied         the caller may not do this
+    |  `- Unauthenticated   it is not known who asks
     |- NotFound       the thing named does not exist
     |- Conflict       it contradicts what is stored
     |- Exhausted      a limit is spent; `retry_after` says when it is not
@@ -26,6 +27,7 @@ __all__ = [
     "LycosaError",
     "NotFound",
     "TimedOut",
+    "Unauthenticated",
     "Unavailable",
 ]
 
@@ -69,6 +71,18 @@ class Denied(LycosaError):
 
     kind = "denied"
     exit_status = 3
+
+
+class Unauthenticated(Denied):
+    """It is not known who asks: a credential is missing, or is none of ours. HTTP answers 401 to it, not 403.
+
+    `missing` says that there was no credential at all. The message never tells more of a credential than its holder
+    may know.
+    """
+
+    def __init__(self, message: str, *, missing: bool = False) -> None:
+        super().__init__(message, code="UNAUTHENTICATED")
+        self.missing = missing
 
 
 class NotFound(LycosaError):

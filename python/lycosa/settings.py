@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     )
     http_host: str = Field(default="127.0.0.1", description="Address REST listens on.")
     http_port: Port = Field(default=8000)
+    authentication: Literal["off", "required"] = Field(
+        default="off", description="required: whoever asks over HTTP shows an API key or a token."
+    )
     allow_remote: bool = Field(
         default=False, description="Listen beyond loopback, where nobody is asked who they are."
     )

@@ -1,7 +1,5 @@
 """/v1/cache: how the cache is used, and what shall be forgotten."""
 
-from typing import Self
-
 from fastapi import APIRouter
 from pydantic import Field
 from starlette.responses import Response
@@ -9,30 +7,10 @@ from starlette.responses import Response
 from lycosa.rest.answers import Asking, With, answer
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
-from lycosa.rest.schemas import Answer, Asked
-from lycosa.services.cache import CacheFigures, hit_rate
+from lycosa.schemas.cache import CacheOut, InvalidatedOut
+from lycosa.schemas.shape import Asked
 
 router = APIRouter(prefix="/v1/cache", tags=["cache"], route_class=JsonRoute)
-
-
-class CacheOut(Answer):
-    """What the cache holds of this tenant, and what became of gets and entries since the store started."""
-
-    entries: int = Field(description="Those that expired and are not swept yet included.", examples=[120])
-    bytes: int = Field(description="What they weigh, their indexes included.", examples=[143_220])
-    budget: int = Field(description="The tenant's share of the cache, in bytes.", examples=[33_554_432])
-    hits: int = Field(examples=[4_100])
-    stale_hits: int = Field(description="Answered within the stale period.", examples=[12])
-    misses: int = Field(examples=[310])
-    hit_rate: float | None = Field(description="Of all gets; null before the first.", examples=[0.93])
-    expired: int = Field(examples=[77])
-    evicted: int = Field(description="Let go to keep the budget.", examples=[0])
-    invalidated: int = Field(examples=[20])
-
-    @classmethod
-    def of(cls, figures: CacheFigures) -> Self:
-        """Of the store's record."""
-        return cls(**figures._asdict(), hit_rate=hit_rate(figures))
 
 
 class Invalidation(Asked):
@@ -43,13 +21,6 @@ class Invalidation(Asked):
     limit: int = Field(
         10_000, ge=1, le=100_000, description="How many at the most; ask again while `more` is true."
     )
-
-
-class InvalidatedOut(Answer):
-    """What is gone, and whether there may be more."""
-
-    deleted: int = Field(examples=[20])
-    more: bool
 
 
 @router.get("", response_model=CacheOut, responses=responses(422, 503))

@@ -11,8 +11,8 @@ from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.importing import import_body, import_documentation, stream_import
 from lycosa.rest.problems import responses
-from lycosa.rest.schemas import (
-    CustomerBatch,
+from lycosa.rest.schemas import CustomerBatch
+from lycosa.schemas.customers import (
     CustomerOut,
     CustomerPageOut,
     SegmentOut,

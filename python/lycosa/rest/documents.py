@@ -10,7 +10,8 @@ from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.importing import import_body, import_documentation, stream_import
 from lycosa.rest.problems import responses
-from lycosa.rest.schemas import DocumentBatch, DocumentPageOut, DocumentTextOut, PutAnswer, SearchOut
+from lycosa.rest.schemas import DocumentBatch
+from lycosa.schemas.documents import DocumentPageOut, DocumentTextOut, PutAnswer, SearchOut
 
 router = APIRouter(prefix="/v1/documents", tags=["documents"], route_class=JsonRoute)
 

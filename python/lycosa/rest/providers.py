@@ -9,7 +9,7 @@ from starlette.responses import Response
 from lycosa.rest.answers import Asking, With, answer
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
-from lycosa.rest.schemas import Answer, Asked
+from lycosa.schemas.shape import Answer, Asked
 from lycosa.services.provider_states import ProviderState
 
 router = APIRouter(prefix="/v1/providers", tags=["search"], route_class=JsonRoute)

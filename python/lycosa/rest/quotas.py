@@ -9,7 +9,7 @@ from lycosa.errors import NotFound
 from lycosa.rest.answers import Asking, Cursor, With, answer
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
-from lycosa.rest.quota_schemas import (
+from lycosa.schemas.quotas import (
     QuotaDefinition,
     QuotaOut,
     QuotaPageOut,

@@ -10,7 +10,7 @@ from lycosa.errors import Invalid
 from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
-from lycosa.rest.schemas import RequestPageOut, RequestWithSourcesOut, TotalsOut
+from lycosa.schemas.requests import RequestPageOut, RequestWithSourcesOut, TotalsOut
 
 router = APIRouter(prefix="/v1/requests", tags=["requests"], route_class=JsonRoute)
 

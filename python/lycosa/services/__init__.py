@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
+from lycosa.services.access import Authenticator
 from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
 from lycosa.services.events import EventService
 from lycosa.services.imports import ImportService
+from lycosa.services.kv import KvService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
 from lycosa.services.system import SystemService
@@ -31,6 +33,7 @@ class Services:
         self._procedures = procedures
         self._settings = settings
         self._prepared = False
+        self.authenticator = Authenticator(settings)
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
@@ -38,6 +41,7 @@ class Services:
         self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
+        self.kv = KvService(procedures)
         self.system = SystemService(procedures)
 
     @cached_property

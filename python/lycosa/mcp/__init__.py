@@ -1,0 +1,1 @@
+"""The Model Context Protocol: the services as tools, resources and prompts. Shape only."""

@@ -1,0 +1,122 @@
+"""Errors as MCP has them, by kind and never by code; what is a fault of ours says nothing of itself.
+
+A tool that fails answers, with `isError` and structured content: models read it and act on it. A resource or prompt
+that fails is a JSON-RPC error with the same content as its `data`.
+"""
+
+import json
+import logging
+from typing import Any
+
+import mcp_types as mt
+from fastmcp.exceptions import FastMCPError, NotFoundError, to_mcp_error
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
+from fastmcp.tools import ToolResult
+from mcp import MCPError
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
+from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
+from pydantic import ValidationError
+
+from lycosa.errors import Internal, Invalid, LycosaError, NotFound
+
+_SHOWN = 300
+_WRONG_PARAMETERS = frozenset({"invalid", "not_found"})
+
+
+def content_of(error: LycosaError) -> dict[str, Any]:
+    """What programs are told of an error: kind, code, message, retry_after (seconds or null) and details."""
+    return {
+        "kind": error.kind,
+        "code": error.code,
+        "message": error.message,
+        "retry_after": error.retry_after,
+        "details": error.details,
+    }
+
+
+def result_of(error: LycosaError) -> ToolResult:
+    """The answer of a tool that failed. Its text is the structured content, for models that see only text."""
+    content = content_of(error)
+    return ToolResult(
+        content=json.dumps(content, ensure_ascii=False), structured_content=content, is_error=True
+    )
+
+
+def protocol_error(error: LycosaError) -> MCPError:
+    """The JSON-RPC error of a resource, prompt or completion that failed."""
+    code = INVALID_PARAMS if error.kind in _WRONG_PARAMETERS else INTERNAL_ERROR
+    return MCPError(code=code, message=error.message, data=content_of(error))
+
+
+def cause_of(problem: BaseException, name: str) -> LycosaError:
+    """Ours behind whatever FastMCP made of it; anything that is not ours is a fault of ours, without its text."""
+    seen: BaseException | None = problem
+    while seen is not None:
+        if isinstance(seen, LycosaError):
+            return seen
+        if isinstance(seen, ValidationError):
+            return _invalid(seen)
+        if isinstance(seen, NotFoundError):
+            shown = name[:_SHOWN]
+            return NotFound(f"there is no {shown}", code="NAME_UNKNOWN", details={"name": shown})
+        seen = seen.__cause__
+    if isinstance(problem, FastMCPError):
+        # Its own words: already without what was behind them.
+        return Internal(str(problem)[:_SHOWN], code="INTERNAL")
+    return Internal("the request failed; the log says why", code="INTERNAL")
+
+
+def _invalid(problem: ValidationError) -> Invalid:
+    first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
+    field = ".".join(str(part) for part in first["loc"])[:_SHOWN] or "arguments"
+    more = problem.error_count() - 1
+    return Invalid(
+        f"{field}: {first['msg'][:_SHOWN]}" + (f" (and {more} more)" if more else ""),
+        code="INVALID_ARGUMENT",
+        details={"field": field, "problem": first["msg"][:_SHOWN], "errors": more + 1},
+    )
+
+
+class Failures(Middleware):
+    """Gives every error its form. What is a protocol matter (a capability the client lacks) passes as it is."""
+
+    async def on_call_tool(
+        self,
+        context: MiddlewareContext[mt.CallToolRequestParams],
+        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
+    ) -> ToolResult:
+        """A tool's error becomes its answer."""
+        try:
+            return await call_next(context)
+        except MCPError as problem:
+            if problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+                raise
+            return result_of(cause_of(problem, context.message.name))
+        except Exception as problem:
+            return result_of(cause_of(problem, context.message.name))
+
+    async def on_request(
+        self,
+        context: MiddlewareContext[mt.Request[Any, Any]],
+        call_next: CallNext[mt.Request[Any, Any], Any],
+    ) -> Any:
+        """Any other error becomes a JSON-RPC error."""
+        try:
+            return await call_next(context)
+        except MCPError:
+            raise
+        except FastMCPError as problem:
+            found = cause_of(problem, "")
+            raise (protocol_error(found) if found.kind != "internal" else to_mcp_error(problem)) from problem
+        except NotFoundError:
+            raise
+        except LycosaError as problem:
+            raise protocol_error(problem) from problem
+
+
+class WithoutOurErrors(logging.Filter):
+    """Drops FastMCP's trace of an error that is ours: an answer given, not a fault."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record stays."""
+        return not (record.exc_info and isinstance(record.exc_info[1], LycosaError))
