@@ -8,6 +8,7 @@ import json
 import logging
 from typing import Any
 
+import structlog
 from fastmcp.exceptions import FastMCPError, NotFoundError, to_mcp_error
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
@@ -16,6 +17,8 @@ from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CA
 from pydantic import ValidationError
 
 from lycosa.errors import Internal, Invalid, LycosaError, NotFound
+
+_log = structlog.get_logger("lycosa.mcp")
 
 _SHOWN = 300
 _WRONG_PARAMETERS = frozenset({"invalid", "not_found"})
@@ -87,17 +90,18 @@ class Failures(Middleware):
                 raise
             return result_of(cause_of(problem, context.message.name))
         except Exception as problem:
-            if context.method == "tools/call" and isinstance(
-                problem, (FastMCPError, NotFoundError, LycosaError)
-            ):
+            ours = isinstance(problem, FastMCPError | NotFoundError | LycosaError)
+            if context.method == "tools/call":
+                if not ours:
+                    _log.exception("mcp_failed", error=type(problem).__name__)
                 return result_of(cause_of(problem, context.message.name))
+            if isinstance(problem, LycosaError):
+                raise protocol_error(problem) from problem
             if isinstance(problem, FastMCPError):
                 found = cause_of(problem, "")
                 raise (
                     protocol_error(found) if found.kind != "internal" else to_mcp_error(problem)
                 ) from problem
-            if isinstance(problem, LycosaError):
-                raise protocol_error(problem) from problem
             raise
 
 

@@ -65,7 +65,8 @@ class Observed(Middleware):
         bound = structlog.contextvars.bind_contextvars(request_id=request_id, tenant=tenant)
         if self._arguments:
             _log.debug("mcp_arguments", method=method, name=name, arguments=_shown(_arguments(context)))
-        outcome, code, size = "cancelled", "CANCELLED", None
+        outcome, size = "cancelled", None
+        code: str | None = "CANCELLED"
         self._figures.active.inc()
         began = time.perf_counter()
         try:
