@@ -1,12 +1,11 @@
 """Checkpoints of graphs of agents: threads, the states they went through, and what tasks wrote on top of a state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
-from uuid import uuid4
 
-from lycosa.errors import Invalid, Unavailable
+from lycosa.errors import Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import (
     CheckpointBlob,
@@ -14,35 +13,20 @@ from lycosa.procedures import (
     CheckpointChanged,
     CheckpointChannel,
     CheckpointHead,
-    CheckpointValue,
     CheckpointWrite,
     CheckpointWriteInput,
     Procedures,
 )
+from lycosa.services.checkpoint_values import MOST_INLINE, MOST_INLINE_HEAD, CheckpointValues, Serialized
 
 __all__ = ["CheckpointService", "Head", "Serialized", "State", "Write"]
 
 T = TypeVar("T")
 
-# Bytes of a value that stand in its row, those of states and metadata, and what all of one call hold together.
-_MOST_INLINE: Final = 900_000
-_MOST_INLINE_HEAD: Final = 250_000
-_MOST_BYTES: Final = 3_500_000
-# A value that is larger goes in parts of so many bytes, some of them a call.
-_PART_BYTES: Final = 900_000
-_PARTS_A_CALL: Final = 4
-_MOST_PARTS: Final = 100
 _MOST_RUNS: Final = 100
 # How often what was deleted between two calls is tried anew.
 _ATTEMPTS: Final = 3
 _COPY_SECONDS: Final = 60.0
-
-
-class Serialized(NamedTuple):
-    """A value as bytes, and the name of how they were made."""
-
-    type: str
-    data: bytes
 
 
 class Write(NamedTuple):
@@ -85,6 +69,7 @@ class CheckpointService:
 
     def __init__(self, procedures: Procedures) -> None:
         self._procedures = procedures
+        self._values = CheckpointValues(procedures)
 
     async def put(
         self,
@@ -112,11 +97,11 @@ class CheckpointService:
         names = list(values)
 
         async def put() -> None:
-            kept = await self._keep(
+            kept = await self._values.keep(
                 identity,
                 thread,
-                [(state, _MOST_INLINE_HEAD), (metadata, _MOST_INLINE_HEAD)]
-                + [(values[name], _MOST_INLINE) for name in names],
+                [(state, MOST_INLINE_HEAD), (metadata, MOST_INLINE_HEAD)]
+                + [(values[name], MOST_INLINE) for name in names],
                 ttl,
             )
             await self._procedures.checkpoint_put(
@@ -161,7 +146,9 @@ class CheckpointService:
             return
 
         async def put() -> None:
-            kept = await self._keep(identity, thread, [(write.value, _MOST_INLINE) for write in writes], ttl)
+            kept = await self._values.keep(
+                identity, thread, [(write.value, MOST_INLINE) for write in writes], ttl
+            )
             await self._procedures.checkpoint_put_writes(
                 tenant=identity.tenant,
                 thread=thread,
@@ -206,8 +193,8 @@ class CheckpointService:
                 break
         found = await asyncio.gather(
             self._head(identity, head),
-            asyncio.gather(*(self._read(identity, thread, blob) for blob in blobs)),
-            asyncio.gather(*(self._read(identity, thread, write) for write in writes)),
+            asyncio.gather(*(self._values.read(identity, thread, blob) for blob in blobs)),
+            asyncio.gather(*(self._values.read(identity, thread, write) for write in writes)),
         )
         return State(
             found[0],
@@ -302,100 +289,18 @@ class CheckpointService:
             )
         ).copied
 
-    async def _keep(
-        self,
-        identity: Identity,
-        thread: str,
-        values: Sequence[tuple[Serialized, int]],
-        ttl: float | None,
-    ) -> list[CheckpointValue]:
-        """Values as they are sent, those that would not fit stored in parts already."""
-        parted = _to_be_parted(values)
-        kept: list[CheckpointValue] = []
-        for position, (value, _) in enumerate(values):
-            if position not in parted:
-                kept.append(CheckpointValue(type=value.type, value=value.data))
-                continue
-            name = await self._put_parts(identity, thread, value.data, ttl)
-            kept.append(CheckpointValue(type=value.type, value=str(len(value.data)), parts=name))
-        return kept
-
-    async def _put_parts(self, identity: Identity, thread: str, data: bytes, ttl: float | None) -> str:
-        parts = [data[start : start + _PART_BYTES] for start in range(0, len(data), _PART_BYTES)]
-        if len(parts) > _MOST_PARTS:
-            raise Invalid(
-                f"a value of {len(data)} bytes is too large, at most {_MOST_PARTS * _PART_BYTES} are kept",
-                code="INVALID_ARGUMENT",
-                details={"argument": "value", "limit": _MOST_PARTS * _PART_BYTES},
-            )
-        name = uuid4().hex
-        for start in range(0, len(parts), _PARTS_A_CALL):
-            await self._procedures.checkpoint_put_parts(
-                tenant=identity.tenant,
-                thread=thread,
-                name=name,
-                first=start + 1,
-                parts=parts[start : start + _PARTS_A_CALL],
-                ttl=ttl,
-            )
-        return name
-
-    async def _read(
-        self, identity: Identity, thread: str, row: CheckpointBlob | CheckpointWrite
-    ) -> Serialized:
-        return await self._whole(identity, thread, row.type, row.value, row.parts)
-
-    async def _whole(
-        self, identity: Identity, thread: str, kind: str, value: bytes, parts: str | None
-    ) -> Serialized:
-        """A value, put together when it stands in parts. Raises CheckpointChanged when they went meanwhile."""
-        if parts is None:
-            return Serialized(kind, value)
-        size, found, number = int(value), [], 0
-        while True:
-            rows = await self._procedures.checkpoint_parts(
-                tenant=identity.tenant, thread=thread, name=parts, first=number + 1
-            )
-            found += [row.value for row in rows]
-            if not rows or sum(map(len, found)) >= size:
-                break
-            number = rows[-1].number
-        data = b"".join(found)
-        if len(data) != size:
-            raise CheckpointChanged(
-                f"thread {thread} was changed while it was read", code="CHECKPOINT_CHANGED"
-            )
-        return Serialized(kind, data)
-
     async def _head(self, identity: Identity, head: CheckpointHead) -> Head:
         thread = head.thread
-        state = await self._whole(identity, thread, head.type, head.value, head.parts)
-        metadata = await self._whole(identity, thread, head.metadata_type, head.metadata, head.metadata_parts)
+        state = await self._values.whole(identity, thread, head.type, head.value, head.parts)
+        metadata = await self._values.whole(
+            identity, thread, head.metadata_type, head.metadata, head.metadata_parts
+        )
         return Head(thread, head.namespace, head.id, head.parent, state, metadata)
 
 
 def _version(version: str) -> str:
     """A version as it stands in names: without spaces."""
     return quote(version, safe="")
-
-
-def _to_be_parted(values: Sequence[tuple[Serialized, int]]) -> set[int]:
-    """Positions of values that are too large for their row, and of the largest ones until a call holds the rest."""
-    parted = {position for position, (value, most) in enumerate(values) if len(value.data) > most}
-    sizes = {
-        position: len(value.data) for position, (value, _) in enumerate(values) if position not in parted
-    }
-    left = sum(sizes.values())
-    for position in _largest_first(sizes):
-        if left <= _MOST_BYTES:
-            break
-        parted.add(position)
-        left -= sizes[position]
-    return parted
-
-
-def _largest_first(sizes: Mapping[int, int]) -> Iterable[int]:
-    return sorted(sizes, key=lambda position: sizes[position], reverse=True)
 
 
 async def _insistently(work: Callable[[], Awaitable[T]]) -> T:
