@@ -2268,6 +2268,7 @@ class Procedures:
         tenant: str,
         by: Literal["id", "external_id", "email", "segment", "tag", "name", "all"],
         value: str | None = None,
+        prefix: str | None = None,
         from_: float | None = None,
         until: float | None = None,
         order: Literal["asc", "desc"] | None = None,
@@ -2279,6 +2280,7 @@ class Procedures:
 
         by: segment orders by since, name by the folded name, the others by id
         value: what to look for: equal, for name a prefix in any case; none with by = all
+        prefix: with by = all: how ids begin, byte by byte
         from: with by = segment: since at or after, unix seconds
         until: with by = segment: since before, unix seconds
         cursor: next or previous of another page of the same query
@@ -2287,6 +2289,8 @@ class Procedures:
         args: dict[str, Any] = {"tenant": tenant, "by": by}
         if value is not None:
             args["value"] = value
+        if prefix is not None:
+            args["prefix"] = prefix
         if from_ is not None:
             args["from"] = from_
         if until is not None:
@@ -2325,15 +2329,19 @@ class Procedures:
         self,
         *,
         tenant: str,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> SegmentPage:
         """Figures of the segments by name: customers, revenue in cents, orders. Kept by every write, read by key.
 
+        prefix: how names begin, byte by byte
         Raises InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant}
+        if prefix is not None:
+            args["prefix"] = prefix
         if cursor is not None:
             args["cursor"] = cursor
         if limit is not None:
@@ -2384,17 +2392,21 @@ class Procedures:
         *,
         tenant: str,
         customer_id: str | None = None,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> DocumentPage:
         """A page of documents without their texts, in the order of their ids; of one customer when given.
 
+        prefix: how ids begin, byte by byte
         Raises InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant}
         if customer_id is not None:
             args["customer_id"] = customer_id
+        if prefix is not None:
+            args["prefix"] = prefix
         if cursor is not None:
             args["cursor"] = cursor
         if limit is not None:
@@ -3069,6 +3081,7 @@ class Procedures:
         self,
         *,
         tenant: str,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
@@ -3076,11 +3089,14 @@ class Procedures:
         """A page of a tenant's limits by name, as they were defined.
 
         tenant: whose limits
+        prefix: how names begin, byte by byte
         cursor: next or previous of another page of the same query
         limit: rows in a page
         Raises InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant}
+        if prefix is not None:
+            args["prefix"] = prefix
         if cursor is not None:
             args["cursor"] = cursor
         if limit is not None:
