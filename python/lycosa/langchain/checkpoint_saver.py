@@ -21,6 +21,7 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from lycosa.errors import Invalid
+from lycosa.langchain.checkpoint_facts import conditions_of, facts_of
 from lycosa.langchain.connection import LycosaConnection
 from lycosa.services import Services
 from lycosa.services.checkpoints import Head, Serialized, State, Write
@@ -31,9 +32,6 @@ T = TypeVar("T")
 
 # States of a list that are read at once.
 _AT_ONCE: Final = 16
-_MOST_FACTS: Final = 64
-# Beyond it a number is not the same for everybody who reads it.
-_MOST_EXACT: Final = 2**46
 _DELTA_COUNTERS: Final = "counters_since_delta_snapshot"
 
 
@@ -135,7 +133,7 @@ class LycosaCheckpointSaver(BaseCheckpointSaver[str]):
             values={channel: self._dumped(values[channel]) for channel in new_versions if channel in values},
             parent=get_checkpoint_id(config),
             run=None if run is None else str(run),
-            facts=_facts(described),
+            facts=facts_of(described),
             deltas=[channel for channel in described.get(_DELTA_COUNTERS) or () if channel not in values],
             ttl=self._ttl,
         )
@@ -266,7 +264,7 @@ class LycosaCheckpointSaver(BaseCheckpointSaver[str]):
             thread,
             namespace,
             before=None if before is None else get_checkpoint_id(before),
-            facts=_conditions(filter),
+            facts=conditions_of(filter),
             page=size,
         ):
             if (only is None or head.id == only) and self._matches(head, filter):
@@ -377,27 +375,3 @@ def _config(thread: str, namespace: str, checkpoint_id: str) -> RunnableConfig:
 
 async def _next(walk: AsyncIterator[CheckpointTuple]) -> CheckpointTuple | None:
     return await anext(walk, None)
-
-
-def _fact(name: object, value: object) -> str | float | None:
-    """A piece of metadata that the store can compare as Python does, None when it cannot."""
-    if not isinstance(name, str) or not name.isprintable() or not 0 < len(name.encode()) <= 128:
-        return None
-    if isinstance(value, str):
-        return value if value.isprintable() and len(value.encode()) <= 1024 else None
-    if isinstance(value, int | float) and -_MOST_EXACT < value < _MOST_EXACT:
-        # As Python has it, True is 1 and 1 is 1.0.
-        return int(value) if value == int(value) else float(value)
-    return None
-
-
-def _conditions(filter: Mapping[str, Any]) -> dict[str, str | float]:
-    """What of a filter the store can judge; the rest is looked at here."""
-    judged = {name: fact for name, value in filter.items() if (fact := _fact(name, value)) is not None}
-    return dict(list(judged.items())[:_MOST_FACTS])
-
-
-def _facts(metadata: Mapping[str, Any]) -> dict[str, str | float] | None:
-    """What the store can filter by, None when that would not be all of what it could."""
-    facts = {name: fact for name, value in metadata.items() if (fact := _fact(name, value)) is not None}
-    return facts if len(facts) <= _MOST_FACTS else None
