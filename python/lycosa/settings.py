@@ -89,7 +89,7 @@ class Settings(BaseSettings):
         default=None,
         min_length=1,
         max_length=128,
-        description="Quota of which every analysis asked over HTTP takes one unit.",
+        description="Quota of which every analysis asked over HTTP or MCP takes one unit.",
     )
     search_timeout: float = Field(
         default=20.0, gt=0, le=590, description="Deadline of a search outside, seconds."

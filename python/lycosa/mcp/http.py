@@ -16,6 +16,7 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from lycosa.mcp import subscriptions
 from lycosa.mcp.asking import Asks, Caller
 from lycosa.mcp.server import build
 from lycosa.mcp.shared_sessions import SharedSessions
@@ -85,6 +86,7 @@ class Endpoint:
 
     async def drain(self, within: float) -> None:
         """Wait for calls in flight, up to `within` seconds; then end every stream."""
+        subscriptions.close(self._server)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._idle.wait()
