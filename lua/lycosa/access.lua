@@ -19,7 +19,8 @@ local metrics = require('lycosa.core.metrics')
 local access = {}
 
 -- Fields of `access_key`.
-local TENANT, ID, NAME, SCOPES, CREATED, CREATOR, EXPIRES, REVOKED, USED, FORGOTTEN, SALT, HASH = 1, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13
+local TENANT, ID, NAME, SCOPES, CREATED, CREATOR = 1, 3, 4, 5, 6, 7
+local EXPIRES, REVOKED, USED, FORGOTTEN, SALT, HASH = 8, 9, 10, 11, 12, 13
 
 ---Keys that a tenant may have, those that ended included.
 access.MOST_KEYS = 1000

@@ -25,7 +25,7 @@ return {
         args = {
             TENANT, {'id', KEY_ID, doc = 'by chance, of a-z and 2-7'},
             {'proof', PROOF, doc = 'SHA-256 of the secret, in hexadecimal'},
-            {'name', T.name, doc = 'what it is for'}, {'scopes', SCOPES, doc = 'what it may'},
+            {'name', T.name, doc = 'its purpose'}, {'scopes', SCOPES, doc = 'what it may'},
             {'expires_at', T.time, optional = true, doc = 'unix seconds; never when absent'},
             {'created_by', T.name, optional = true, doc = 'key of who asks for it'},
         },
@@ -34,7 +34,7 @@ return {
     },
     {
         name = 'access.list', access = 'read', mode = 'read',
-        doc = 'A page of a tenant\'s API keys, the newest first. Those that ended are listed for 90 days.',
+        doc = 'A page of the API keys of a tenant, the newest first. Those that ended are listed for 90 days.',
         args = {
             TENANT, {'cursor', cursor.TYPE, optional = true}, {'limit', T.integer{min = 1, max = 100}, default = 20},
         },

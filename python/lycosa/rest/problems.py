@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lycosa.errors import LycosaError
+from lycosa.errors import LycosaError, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -99,9 +99,9 @@ def problem(
 
 
 def of_error(error: LycosaError, request_id: str) -> Problem:
-    """The problem of an error of ours, by its kind."""
+    """The problem of an error of ours, by its kind; 401 where it is not known who asks."""
     return problem(
-        STATUS[error.kind],
+        401 if isinstance(error, Unauthenticated) else STATUS[error.kind],
         kind=error.kind,
         code=error.code,
         detail=error.message,

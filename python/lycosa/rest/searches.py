@@ -1,20 +1,21 @@
 """/v1/search: knowledge from outside, bought once."""
 
-from typing import Annotated, Self
+from typing import Annotated
 
 from fastapi import APIRouter, Header
 from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from lycosa.providers.findings import Finding, SearchOptions
+from lycosa.providers.findings import SearchOptions
 from lycosa.rest.analyses import CLIENT_GONE
 from lycosa.rest.answers import Asking, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
-from lycosa.rest.schemas import Answer, Asked
 from lycosa.rest.streaming import Gone, unless_gone
-from lycosa.services.lookup_forms import LookupAnswer, Outcome
+from lycosa.schemas.searches import FoundOut
+from lycosa.schemas.shape import Asked
 
 router = APIRouter(prefix="/v1", tags=["search"], route_class=JsonRoute)
 
@@ -40,54 +41,12 @@ class SearchAsked(Asked):
     )
 
 
-class FindingOut(Answer):
-    """One result: data of strangers, cleaned and bounded."""
-
-    url: str = Field(
-        description="http(s), or document:<id> of the store's own.", examples=["https://example.com"]
-    )
-    title: str
-    text: str
-    score: float | None = Field(description="The provider's own, comparable within one answer only.")
-    published: str | None
-
-    @classmethod
-    def of(cls, found: Finding) -> Self:
-        """Of the provider's."""
-        return cls(**found.model_dump())
-
-
-class FoundOut(Answer):
-    """What was found, and how it was come by."""
-
-    results: list[FindingOut]
-    answer: str | None = Field(description="In words, by a provider that writes one.")
-    outcome: Outcome = Field(
-        description="hit: from the cache; stale: an old answer; bought: by this call; shared: by another call that "
-        "asked the same at the same time.",
-        examples=["bought"],
-    )
-    provider: str = Field(description="Who answered.", examples=["tavily"])
-    degraded: list[str] = Field(description="What the answer had to do without, and why.")
-    cost_microusd: int = Field(description="Of this call, millionths of a US dollar.", examples=[8000])
-    answered_at: float = Field(description="Unix seconds.")
-    request_id: str = Field(description="Of its row in the history.")
-
-    @classmethod
-    def of(cls, found: LookupAnswer) -> Self:
-        """Of the service's."""
-        return cls(
-            results=[FindingOut.of(one) for one in found.findings.results],
-            answer=found.findings.answer,
-            **found.model_dump(exclude={"findings"}),
-        )
-
-
 @router.post(
     "/search",
     response_model=FoundOut,
     responses=responses(409, 413, 415, 422, 429, 503, 504),
 )
+@needs("spend")
 async def search(
     asked: SearchAsked,
     request: Request,

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
-from lycosa.services.access import Authenticator
+from lycosa.services.access import AccessService, Authenticator
 from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
 from lycosa.services.events import EventService
 from lycosa.services.imports import ImportService
+from lycosa.services.kv import KvService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
 from lycosa.services.system import SystemService
@@ -32,7 +33,7 @@ class Services:
         self._procedures = procedures
         self._settings = settings
         self._prepared = False
-        self.authenticator = Authenticator(settings)
+        self.access = AccessService(procedures)
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
@@ -40,7 +41,13 @@ class Services:
         self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
+        self.kv = KvService(procedures)
         self.system = SystemService(procedures)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Who shows a credential. Raises Invalid when the settings of tokens do not fit together."""
+        return Authenticator(self._procedures, self._settings)
 
     @cached_property
     def analyses(self) -> "AnalysisService":
@@ -78,6 +85,8 @@ class Services:
 
     async def aclose(self) -> None:
         """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
+        if "authenticator" in vars(self):
+            await self.authenticator.aclose()
         if "analyses" in vars(self):
             await self.analyses.aclose()
         if self.searches:

@@ -5,14 +5,12 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field
 
-from lycosa.rest.schemas import Answer, Asked
+from lycosa.schemas.shape import SINCE, Answer, Asked
 from lycosa.services.amounts import shown_limit, shown_report
 
 Kind = Literal["rate", "window", "slots"]
 Window = Literal["minute", "hour", "day", "month", "total"]
 Amount = Annotated[str, Field(description="A decimal with `scale` decimals.", examples=["12.50"])]
-
-_SINCE = "Unix seconds."
 
 
 class QuotaDefinition(Asked):
@@ -54,8 +52,8 @@ class QuotaOut(Answer):
     burst: Amount | None
     window: Window | None
     time_zone: str | None
-    created_at: float = Field(description=_SINCE)
-    updated_at: float = Field(description=_SINCE)
+    created_at: float = Field(description=SINCE)
+    updated_at: float = Field(description=SINCE)
 
     @classmethod
     def of(cls, row: Any) -> Self:
@@ -89,7 +87,7 @@ class QuotaReportOut(Answer):
     near: bool = Field(description="Whether 80 % are taken.")
     near_count: int = Field(description="Claims that left it with 80 % taken or more.")
     shadowed: int = Field(description="Claims that were let through only because of shadow mode.")
-    since: float = Field(description="What the figures count from. " + _SINCE)
+    since: float = Field(description="What the figures count from. " + SINCE)
     reset: float | None = Field(description="When it is whole again; null where time changes nothing.")
 
     @classmethod

@@ -1,0 +1,1 @@
+"""What surfaces take and answer, as pydantic models: the shape of the wire and its documentation."""
