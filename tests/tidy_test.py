@@ -20,6 +20,8 @@ VAGUE_NAMES = {"util", "utils", "common", "helper", "helpers", "base", "manager"
 SURFACES = ("rest", "cli", "mcp", "langchain")
 # The only files of surfaces that build a client; cli/up.py also starts the server that rest makes.
 COMPOSITION_ROOTS = {"rest/app.py", "cli/session.py", "cli/up.py", "langchain/connection.py"}
+# Where one surface opens the door to another: REST mounts MCP, commands start either.
+DOORS = {"rest/app.py": {"mcp"}, "cli/up.py": {"rest"}, "cli/mcp.py": {"mcp"}}
 
 
 def _python_files() -> list[Path]:
@@ -138,7 +140,7 @@ def _may_not_import(name: str) -> set[str]:
     """What a file of the package, by its layer, must not know of."""
     layer = name.split("/")[0]
     if layer in SURFACES:
-        others = set() if name == "cli/up.py" else set(SURFACES) - {layer}
+        others = set(SURFACES) - {layer} - DOORS.get(name, set())
         return others if name in COMPOSITION_ROOTS else others | {"client", "procedures"}
     return set(SURFACES) | {"analysis": {"client", "procedures"}, "services": {"client"}}.get(layer, set())
 

@@ -138,6 +138,15 @@ class Settings(BaseSettings):
         le=31_536_000,
         description="Seconds more in which it is served while it is renewed, or nobody can be asked.",
     )
+    mcp_rate_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="MCP calls of each caller over HTTP in a minute of the clock; 0 for any number.",
+    )
+    mcp_answer_bytes: int = Field(
+        default=262_144, ge=1_024, le=4_194_304, description="The largest answer of an MCP tool or resource."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False
     tavily_api_key: SecretStr | None = Field(

@@ -14,12 +14,14 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 from starlette.types import Scope
 
 import lycosa
 from lycosa.errors import Denied, Internal, LycosaError
 from lycosa.hosts import AllowedHosts, HostGuard
 from lycosa.identity import Identity
+from lycosa.mcp import mounted
 from lycosa.procedures import Procedures, connect
 from lycosa.rest import (
     analyses,
@@ -73,6 +75,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):  # fmt: skip
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
+    app.state.mcp = mounted.Mounted()
+    app.router.routes.append(Route(mounted.PATH, endpoint=app.state.mcp))
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name
@@ -117,7 +121,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     keeping = asyncio.create_task(services.quotas.keep_zones(), name="lycosa-quota-zones")
     watching = asyncio.create_task(app.state.metrics.watch_loop(), name="lycosa-loop-lag")
     try:
-        yield
+        async with app.state.mcp.running(
+            services, settings, services.authenticator, app.state.metrics.registry
+        ):
+            yield
     finally:
         watching.cancel()
         keeping.cancel()

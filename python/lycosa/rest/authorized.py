@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from lycosa.errors import Denied, Unauthenticated
 from lycosa.identity import Identity, Scope
+from lycosa.services.access import bearer
 
 # Name of the scheme in the OpenAPI page.
 SCHEME = "credential"
@@ -48,20 +49,12 @@ async def authorize(request: Request, scope: Scope) -> Identity:
 
     Raises Unauthenticated, Denied where they have not the scope, Unavailable when the credential cannot be checked.
     """
-    identity: Identity = await request.app.state.services.authenticator.identify(_credential(request))
+    identity: Identity = await request.app.state.services.authenticator.identify(
+        bearer(request.headers.getlist("authorization"))
+    )
     request.state.identity = identity
     identity.require(scope)
     return identity
-
-
-def _credential(request: Request) -> str | None:
-    values = request.headers.getlist("authorization")
-    if not values:
-        return None
-    scheme, _, credential = values[0].partition(" ")
-    if len(values) > 1 or scheme.lower() != "bearer" or not credential.strip():
-        raise Unauthenticated("the Authorization header is not one `Bearer <API key or token>`")
-    return credential.strip()
 
 
 def challenge(response: Response, error: Denied) -> None:

@@ -14,8 +14,8 @@ from lycosa.rest.problems import internal, respond
 from lycosa.telemetry import HttpMetrics
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-# Asked every few seconds by whoever watches: counted, but logged only when they fail.
-_QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics"})
+# Asked every few seconds by whoever watches, or with lines of its own: counted, but logged only when they are refused or fail.
+_QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics", "/mcp"})
 _UNKNOWN = "unknown"
 _log = structlog.get_logger("lycosa.rest")
 
@@ -70,7 +70,7 @@ class Observed:
         method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
         route = _route(scope)
         self._metrics.observe(method, route, status, seconds)
-        if route in _QUIET and status < 500:
+        if route in _QUIET and status < 400:
             return
         _log.info(
             "request",
@@ -101,4 +101,4 @@ def _caller(scope: Scope) -> dict[str, str]:
     identity: Identity | None = scope["state"].get("identity")
     if identity is None:
         return {}
-    return {"tenant": identity.tenant} | ({"key": identity.key_id} if identity.key_id else {})
+    return {"tenant": identity.tenant} | ({"key_id": identity.key_id} if identity.key_id else {})

@@ -5,7 +5,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lycosa.errors import Unauthenticated
@@ -16,7 +16,7 @@ from lycosa.settings import Settings
 if TYPE_CHECKING:
     from lycosa.services.tokens import TokenVerifier
 
-__all__ = ["HELD_FOR", "AccessService", "Authenticator", "NewKey"]
+__all__ = ["HELD_FOR", "AccessService", "Authenticator", "NewKey", "bearer"]
 
 # Seconds that a credential which was checked is not checked again: so long a key lives on after it was revoked, in each
 # process that knew it.
@@ -154,6 +154,20 @@ class Authenticator:
         while len(self._held) >= MOST_HELD:
             del self._held[next(iter(self._held))]
         self._held[digest] = _Held(identity, time.monotonic() + min(HELD_FOR, left))
+
+
+def bearer(authorization: Sequence[str]) -> str | None:
+    """The credential in the Authorization headers of a request; None where there are none.
+
+    Raises Unauthenticated for another scheme than Bearer, and for more than one header.
+    """
+    if not authorization:
+        return None
+    scheme, _, credential = authorization[0].partition(" ")
+    credential = credential.strip()
+    if len(authorization) > 1 or scheme.lower() != "bearer" or not credential:
+        raise Unauthenticated("the Authorization header is not one `Bearer <API key or token>`")
+    return credential
 
 
 def _tokens(settings: Settings) -> "TokenVerifier | None":
