@@ -14,7 +14,7 @@ from lycosa.rest.problems import internal, respond
 from lycosa.telemetry import HttpMetrics
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-# Asked every few seconds by whoever watches, or with lines of its own: counted, but logged only when they are refused or fail.
+# Asked every few seconds by whoever watches, or with lines of its own: counted, and logged when it is refused or fails.
 _QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics", "/mcp"})
 _UNKNOWN = "unknown"
 _log = structlog.get_logger("lycosa.rest")

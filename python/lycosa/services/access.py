@@ -5,7 +5,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from lycosa.errors import Unauthenticated
@@ -90,9 +90,12 @@ class Authenticator:
     costs no round trip, and after it a revoked key is refused.
     """
 
-    def __init__(self, procedures: Procedures, settings: Settings) -> None:
+    def __init__(
+        self, procedures: Procedures, settings: Settings, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         """Raises Invalid, naming the variable, when the settings of tokens do not fit together."""
         self._procedures = procedures
+        self._clock = clock
         self._local = Identity.local(settings)
         self._tokens = _tokens(settings)
         # By the hash of the credential: no secret stays in memory. In the order in which they were checked.
@@ -116,7 +119,7 @@ class Authenticator:
             raise Unauthenticated("the credential is neither an API key nor a token")
         digest = hashlib.sha256(credential.encode()).digest()
         held = self._held.get(digest)
-        if held is not None and time.monotonic() < held.until:
+        if held is not None and self._clock() < held.until:
             return held.identity
         identity, left = await self._checked(credential)
         self._hold(digest, identity, left)
@@ -153,7 +156,7 @@ class Authenticator:
         self._held.pop(digest, None)
         while len(self._held) >= MOST_HELD:
             del self._held[next(iter(self._held))]
-        self._held[digest] = _Held(identity, time.monotonic() + min(HELD_FOR, left))
+        self._held[digest] = _Held(identity, self._clock() + min(HELD_FOR, left))
 
 
 def bearer(authorization: Sequence[str]) -> str | None:
