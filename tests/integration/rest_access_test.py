@@ -1,5 +1,7 @@
 """Who may ask what over HTTP: every route, every scope, every tenant (M1, M2, M5)."""
 
+import io
+import json
 import re
 import time
 from collections.abc import AsyncIterator
@@ -17,6 +19,7 @@ from lycosa.rest.app import create_app
 from lycosa.rest.authorized import scope_of
 from lycosa.services.access import AccessService, NewKey
 from lycosa.settings import Settings
+from lycosa.telemetry import configure_logging
 from tests.conftest import Store
 from tests.integration.rest_client import free_port, serving
 
@@ -224,6 +227,28 @@ async def test_a_token_of_the_issuer_is_as_good_as_a_key(rest: httpx.AsyncClient
     for wrong in ({"aud": "other"}, {"exp": 1}, {"iss": "other"}):
         answer = await rest.get("/v1/customers", headers=showing(jwt.encode(claims | wrong, SECRET, "HS256")))
         assert answer.status_code == 401
+
+
+async def test_the_log_says_who_asked_and_never_with_what(
+    rest: httpx.AsyncClient, keys: AccessService, tenant: str
+) -> None:
+    made = await key_of(keys, tenant, "read")
+    written = io.StringIO()
+    configure_logging("info", stream=written)
+    try:
+        await rest.get("/v1/customers", headers=showing(made.credential))
+        await rest.post("/v1/search", headers=showing(made.credential))
+        await rest.get("/v1/customers", headers=showing(made.credential + "x"))
+    finally:
+        configure_logging("warning")
+    lines = [json.loads(line) for line in written.getvalue().splitlines()]
+    told = [
+        (line["status"], line.get("tenant"), line.get("key_id"))
+        for line in lines
+        if line["event"] == "request"
+    ]
+    assert told == [(200, tenant, made.key.id), (403, tenant, made.key.id), (401, None, None)]
+    assert made.credential.rsplit("_", 1)[1] not in written.getvalue()
 
 
 async def test_figures_are_the_operators(rest: httpx.AsyncClient, keys: AccessService, tenant: str) -> None:
