@@ -27,7 +27,7 @@ local function create_key()
 end
 
 return {
-    id = 11, name = 'access',
+    id = 12, name = 'access',
     up = function()
         create_key()
     end,
