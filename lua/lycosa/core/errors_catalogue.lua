@@ -28,6 +28,11 @@ return {
     ACCESS_KEY_REFUSED = {kind = 'denied', message = 'the API key {problem}'},
     ACCESS_KEYS_FULL = {kind = 'exhausted', message = 'a tenant has at most {limit} API keys; those that ended count for 90 days'},
 
+    -- checkpoint
+    CHECKPOINT_BUSY = {kind = 'unavailable', message = 'copying took longer than it was given; nothing was copied'},
+    CHECKPOINT_CHANGED = {kind = 'conflict', message = 'thread {thread} was changed meanwhile; try again'},
+    CHECKPOINT_EXISTS = {kind = 'conflict', message = 'thread {thread} exists already; delete it first'},
+
     -- customer
     CUSTOMER_NOT_FOUND = {kind = 'not_found', message = 'customer {id} does not exist'},
     SEGMENT_NOT_FOUND = {kind = 'not_found', message = 'no customer is in segment {segment}'},

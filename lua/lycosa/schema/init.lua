@@ -24,7 +24,8 @@ schema.MIGRATIONS = {
     '0008_lookup',
     '0009_event',
     '0010_kv',
-    '0011_access',
+    '0011_checkpoint',
+    '0012_access',
 }
 
 local function load_migration(module)
