@@ -35,6 +35,9 @@ _TITLES = {
     "internal": "A fault of ours",
 }
 
+# Of statuses that share their kind with others.
+_STATUS_TITLES = {401: "It is not known who asks", 421: "Another server was asked"}
+
 # What FastAPI and Starlette answer by themselves: status -> code.
 _HTTP_CODES = {
     400: "MALFORMED",
@@ -88,7 +91,7 @@ def problem(
     """A problem of this status."""
     return Problem(
         type=f"urn:lycosa:problem:{code.lower().replace('_', '-')}",
-        title=_TITLES.get(kind) or HTTPStatus(status).phrase,
+        title=_STATUS_TITLES.get(status) or _TITLES.get(kind) or HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         code=code,
