@@ -303,7 +303,7 @@ def test_what_is_missing_or_wrong_is_said_in_one_line(up: Start, tmp_path: Path)
     status, line = up(LYCOSA_MEMORY_MB="1").refused()
     assert (status, "LYCOSA_MEMORY_MB" in line) == (2, True)
     status, line = up(LYCOSA_HTTP_HOST="0.0.0.0").refused()
-    assert (status, "LYCOSA_ALLOW_REMOTE" in line) == (3, True)
+    assert (status, "LYCOSA_AUTHENTICATION=required" in line) == (3, True)
 
 
 def test_with_json_every_line_is_an_object(up: Start) -> None:
