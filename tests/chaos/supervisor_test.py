@@ -171,7 +171,7 @@ def test_a_signal_stops_both_in_time_with_status_0(up: Start, number: signal.Sig
     assert pair.store() is None
 
 
-@pytest.mark.seconds
+@pytest.mark.alone
 def test_the_second_start_is_quick_and_keeps_the_data(up: Start) -> None:
     pair = up().start("--demo")
     pair.until("loaded 60 customers")
