@@ -25,10 +25,10 @@ from langgraph.store.base import (
 
 from lycosa.errors import Invalid
 from lycosa.langchain.connection import LycosaConnection
-from lycosa.langchain.ranking import scores
 from lycosa.langchain.store_filters import is_among, is_wanted, literal_prefix
-from lycosa.procedures import KvEntry
 from lycosa.services import Services
+from lycosa.services.kv import KvEntry
+from lycosa.services.ranking import scores
 
 __all__ = ["MOST_LISTED", "MOST_RANKED", "MOST_SEARCHED", "LycosaStore"]
 
