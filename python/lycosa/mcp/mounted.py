@@ -2,9 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CollectorRegistry
@@ -27,9 +27,13 @@ _WAITED_FOR = 5.0
 
 
 class Mounted:
-    """ASGI: MCP over streamable HTTP, of both eras of the protocol, at one path."""
+    """ASGI: MCP over streamable HTTP, of both eras of the protocol, at one path.
 
-    def __init__(self) -> None:
+    `extend` is given the FastMCP server when it is made, to add tools, resources and prompts of its own.
+    """
+
+    def __init__(self, extend: Callable[[Any], None] | None = None) -> None:
+        self._extend = extend
         self._endpoint: Endpoint | None = None
         self._known = asyncio.Event()
         self._missing = False
@@ -68,7 +72,9 @@ class Mounted:
             _log.info("mcp_not_installed", missing=problem.name)
             return
         try:
-            endpoint: Endpoint = await made.open_endpoint(services, settings, authenticator, registry)
+            endpoint: Endpoint = await made.open_endpoint(
+                services, settings, authenticator, registry, self._extend
+            )
             async with endpoint.running():
                 self._endpoint = endpoint
                 self._known.set()

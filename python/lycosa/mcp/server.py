@@ -60,7 +60,10 @@ def build(
     at = Serving(services, settings, authenticator)
 
     @asynccontextmanager
-    async def lifespan(_server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        schemas = {tool.name: tool.parameters for tool in await server.list_tools(run_middleware=False)}
+        # Without it the SDK lists every tool before every call, to find out what headers the called one has.
+        server._mcp_server.get_tool_input_schema = schemas.get
         yield at.as_context()
 
     _log_as_the_rest()
