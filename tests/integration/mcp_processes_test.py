@@ -12,7 +12,7 @@ import pytest_asyncio
 from fastmcp.exceptions import ToolError
 
 from tests.conftest import Store
-from tests.integration.mcp_world import Served, served
+from tests.integration.mcp_served import Served, served
 
 HEADERS = {"accept": "application/json, text/event-stream", "content-type": "application/json"}
 

@@ -1,116 +1,67 @@
-"""Our own MCP server with a few tools of the tests, served over HTTP by as many endpoints as a test wants."""
+"""One MCP server for the tests of its tools, asked in memory; each test is a tenant of its own."""
 
-import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
-import uvicorn
-from fastmcp import Client, Context, FastMCP
-from prometheus_client import CollectorRegistry
-from starlette.types import Receive, Scope, Send
+from fastmcp import Client, FastMCP
+from fastmcp.client.client import CallToolResult
+from mcp_types import TextContent
 
 from lycosa.identity import Identity
-from lycosa.mcp.asking import Depends, asking
-from lycosa.mcp.http import Endpoint
-from lycosa.mcp.scopes import needs
 from lycosa.mcp.server import build
-from lycosa.procedures import Procedures, connect
-from lycosa.rest.server import listen
+from lycosa.procedures import Procedures
 from lycosa.services import Services
 from lycosa.settings import Settings
-from tests.integration.rest_client import free_port
+
+MODES = ("auto", "legacy")
 
 
-class Named:
-    """Knows two credentials by heart: `acme` may read, `boss` everything; who has none is the local caller."""
+class World:
+    """The server, its services, and who asks."""
 
-    def __init__(self, settings: Settings) -> None:
-        self._known = {
-            None: Identity.local(settings),
-            "acme": Identity(settings.tenant, frozenset({"read"}), "acme"),
-            "boss": Identity(settings.tenant, key_id="boss"),
-        }
+    def __init__(self, procedures: Procedures, settings: Settings) -> None:
+        self.services = Services(procedures, settings)
+        self.identity = Identity.local(settings)
+        self.server: FastMCP[dict[str, Any]] = build(self.services, settings, self)
 
     async def identify(self, credential: str | None) -> Identity:
-        return self._known[credential]
+        """Everybody is whoever the test says."""
+        return self.identity
+
+    def client(self, mode: str = "auto", **given: Any) -> Client[Any]:
+        """A client in memory."""
+        return Client(self.server, mode=mode, **given)
+
+    async def customers(self, *rows: dict[str, Any]) -> None:
+        """Store customers."""
+        outcomes = await self.services.customers.upsert(self.identity, rows)
+        assert {one.outcome for one in outcomes} <= {"inserted", "updated"}, outcomes
 
 
-def add_tools(server: FastMCP[Any]) -> None:
-    """What the tests call."""
-
-    @server.tool(auth=needs("read"), annotations={"readOnlyHint": True})
-    async def echo(text: str, pause: float = 0.0, identity: Identity = Depends(asking)) -> dict[str, str]:
-        """Answer what was given, after a pause."""
-        await asyncio.sleep(pause)
-        return {"text": text, "who": identity.key_id or "local"}
-
-    @server.tool(auth=needs("write"))
-    async def remember(fact: str, context: Context) -> list[str]:
-        """Add to what this session knows."""
-        facts = [*(await context.get_state("facts") or []), fact]
-        await context.set_state("facts", facts)
-        return facts
-
-    @server.tool
-    async def large(size: int) -> str:
-        """Answer so many letters."""
-        return "x" * size
+async def call(client: Client[Any], tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structured content of an answer."""
+    answer = await answered(client, tool, **arguments)
+    assert not answer.is_error, answer.structured_content
+    return content(answer)
 
 
-class Served:
-    """One endpoint on a port of its own: what one process of several would be."""
-
-    def __init__(self, server: FastMCP[Any], endpoint: Endpoint, registry: CollectorRegistry) -> None:
-        self.server = server
-        self.endpoint = endpoint
-        self.registry = registry
-        self.url = ""
-
-    def client(self, key: str | None = None, mode: str = "auto") -> Client[Any]:
-        """A client of it."""
-        return Client(self.url, auth=key, mode=mode)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self.endpoint(scope, receive, send)
+async def refused(client: Client[Any], tool: str, **arguments: Any) -> dict[str, Any]:
+    """The structured content of a refusal."""
+    answer = await answered(client, tool, **arguments)
+    assert answer.is_error, answer.structured_content
+    return content(answer)
 
 
-@contextlib.asynccontextmanager
-async def served(settings: Settings) -> AsyncIterator[Served]:
-    """Serve until the block ends, over a connection of its own."""
-    async with connect(settings) as connection:
-        services = Services(Procedures(connection), settings)
-        registry, authenticator = CollectorRegistry(), Named(settings)
-        server = build(services, settings, authenticator, registry)
-        add_tools(server)
-        found = Served(server, Endpoint(server, services, authenticator), registry)
-        port = free_port()
-        config = uvicorn.Config(
-            found, lifespan="off", log_config=None, access_log=False, timeout_graceful_shutdown=1
-        )
-        http = uvicorn.Server(config)
-        found.url = f"http://127.0.0.1:{port}/mcp"
-        listener = listen("127.0.0.1", port)
-        stop, ready = asyncio.Event(), asyncio.Event()
-        holding = asyncio.create_task(_hold(found.endpoint, ready, stop))
-        await ready.wait()
-        task = asyncio.create_task(http.serve(sockets=[listener]))
-        while not http.started:  # noqa: ASYNC110 - uvicorn has no event for it
-            await asyncio.sleep(0.01)
-        try:
-            yield found
-        finally:
-            http.should_exit = True
-            await found.endpoint.drain(1.0)
-            await task
-            stop.set()
-            await holding
-            listener.close()
-        await services.aclose()
+async def answered(client: Client[Any], tool: str, **arguments: Any) -> CallToolResult:
+    """The whole answer, an error too."""
+    return await client.call_tool(tool, arguments, raise_on_error=False)
 
 
-async def _hold(endpoint: Endpoint, ready: asyncio.Event, stop: asyncio.Event) -> None:
-    """In a task of its own: a fixture ends in another one than it began in."""
-    async with endpoint.running():
-        ready.set()
-        await stop.wait()
+def content(answer: CallToolResult) -> dict[str, Any]:
+    """What programs read of an answer."""
+    assert answer.structured_content is not None
+    return answer.structured_content
+
+
+def words(answer: CallToolResult) -> str:
+    """What models read of an answer besides its JSON."""
+    return "\n".join(block.text for block in answer.content[1:] if isinstance(block, TextContent))
