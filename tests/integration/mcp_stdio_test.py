@@ -9,7 +9,6 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
-import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
@@ -60,7 +59,7 @@ async def ask(process: asyncio.subprocess.Process, message: dict[str, Any]) -> d
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(message).encode() + b"\n")
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         answer: dict[str, Any] = json.loads(await process.stdout.readline())
     return answer
 
@@ -71,13 +70,16 @@ async def test_a_real_client_uses_it(server: Store) -> None:
     )
     async with asyncio.timeout(20):
         async with Client(transport) as client:
-            assert await client.list_tools() is not None
-            refused = await client.call_tool("absent", raise_on_error=False)
-    assert refused.is_error
+            assert "get_customer" in {tool.name for tool in await client.list_tools()}
+            found = await client.call_tool("find_customers", {"by": "all"})
+    assert found.structured_content == {"rows": [], "next": None, "previous": None}
 
 
-@pytest.mark.parametrize("how", ["eof", "SIGTERM", "SIGINT"])
-async def test_it_ends_in_order(server: Store, how: str) -> None:
+async def test_it_ends_in_order(server: Store) -> None:
+    await asyncio.gather(*(_ends_in_order(server, how) for how in ("eof", "SIGTERM", "SIGINT")))
+
+
+async def _ends_in_order(server: Store, how: str) -> None:
     async with started(server) as process:
         assert process.stdin is not None
         if how == "eof":
@@ -99,7 +101,7 @@ async def test_without_a_store_it_says_so_and_ends(tmp_path: Any, server: Store)
         env=environment(server) | {"LYCOSA_DATA": str(tmp_path), "TARANTOOL_HOST": str(tmp_path / "none.sock")},
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(15):
+    async with asyncio.timeout(30):
         printed, said = await process.communicate(b"")
     assert process.returncode == 2
     assert printed == b""

@@ -10,7 +10,6 @@ from fastmcp.server.context import reset_transport, set_transport
 from fastmcp.server.http import StreamableHTTPASGIApp, set_http_request
 from mcp.server.auth.middleware.auth_context import auth_context_var
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
-from mcp.server.streamable_http import EventStore
 from mcp.server.transport_security import TransportSecuritySettings
 from prometheus_client import CollectorRegistry
 from starlette.requests import Request
@@ -46,16 +45,10 @@ async def open_endpoint(
 class Endpoint:
     """ASGI: one server at one path. Host and Origin are looked at by the application around it."""
 
-    def __init__(
-        self,
-        server: FastMCP[Any],
-        services: Services,
-        authenticator: Asks,
-        event_store: EventStore | None = None,
-    ) -> None:
+    def __init__(self, server: FastMCP[Any], services: Services, authenticator: Asks) -> None:
         self._server = server
         self._authenticator = authenticator
-        self._sessions = SharedSessions(server._mcp_server, services, event_store)
+        self._sessions = SharedSessions(server._mcp_server, services)
         self._sessions.security_settings = TransportSecuritySettings(enable_dns_rebinding_protection=False)
         self._serve = StreamableHTTPASGIApp(self._sessions)
         self._in_flight = 0

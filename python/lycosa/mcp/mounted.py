@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 from collections.abc import AsyncIterator, Callable
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -23,7 +24,7 @@ PATH = "/mcp"
 _log = structlog.get_logger("lycosa.mcp")
 
 # A client that comes while the libraries are still imported waits so long for them, in seconds.
-_WAITED_FOR = 5.0
+_WAITED_FOR = 10.0
 
 
 class Mounted:
@@ -64,7 +65,9 @@ class Mounted:
         registry: CollectorRegistry,
     ) -> None:
         try:
-            # 0.6 s of imports, in which REST already answers.
+            # After what analyses need: both at once would hold the event loop up, and each other.
+            await services.prepare()
+            # A second of imports, in which REST already answers.
             made = await asyncio.to_thread(import_module, "lycosa.mcp.http")
         except ImportError as problem:
             self._missing = True
@@ -75,15 +78,18 @@ class Mounted:
             endpoint: Endpoint = await made.open_endpoint(
                 services, settings, authenticator, registry, self._extend
             )
+            # What that made stays; the collector need not look at it again.
+            gc.freeze()
             async with endpoint.running():
                 self._endpoint = endpoint
                 self._known.set()
                 await asyncio.Event().wait()
         except Exception as problem:
+            # REST goes on without it.
             _log.exception("mcp_failed", error=type(problem).__name__)
-            raise
         finally:
             self._endpoint = None
+            self._known.set()
 
     async def drain(self, within: float) -> None:
         """Take no more, let what is in flight end for up to `within` seconds, then end the streams that stay open."""
