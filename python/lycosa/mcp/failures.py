@@ -6,6 +6,7 @@ that fails is a JSON-RPC error with the same content as its `data`.
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -83,15 +84,17 @@ class Failures(Middleware):
 
     async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         """Answer, or raise MCPError."""
+        # A call that MCP itself refuses comes here as it was sent, and stays an error of the protocol.
+        calls = context.method == "tools/call" and not isinstance(context.message, Mapping)
         try:
             return await call_next(context)
         except MCPError as problem:
-            if context.method != "tools/call" or problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+            if not calls or problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
                 raise
             return result_of(cause_of(problem, context.message.name))
         except Exception as problem:
             ours = isinstance(problem, FastMCPError | NotFoundError | LycosaError)
-            if context.method == "tools/call":
+            if calls:
                 if not ours:
                     _log.exception("mcp_failed", error=type(problem).__name__)
                 return result_of(cause_of(problem, context.message.name))

@@ -39,7 +39,7 @@ __all__ = ["Subscriptions", "register"]
 _log = structlog.get_logger(__name__)
 
 # Seconds between two looks.
-_EVERY: Final = 1.0
+_EVERY = 1.0
 # What one client and one process look at.
 _MOST_OF_ONE: Final = 32
 _MOST: Final = 512
@@ -82,7 +82,7 @@ class _Watched:
 class Subscriptions:
     """What the clients of one server have subscribed to. `close` ends their streams as the protocol wants it."""
 
-    def __init__(self, every: float = _EVERY) -> None:
+    def __init__(self, every: float) -> None:
         """`every` is the time between two looks, in seconds."""
         self._every = every
         self._watched: dict[_Place, _Watched] = {}
@@ -262,7 +262,7 @@ def _full(most: int) -> Exhausted:
 
 def register(server: FastMCP[Any]) -> Subscriptions:
     """Serve subscriptions of both eras. Whoever ends the server closes what this gives first."""
-    subscriptions = Subscriptions()
+    subscriptions = Subscriptions(_EVERY)
     # FastMCP has no word for them yet; the server beneath it has.
     beneath = server._mcp_server
     beneath.add_request_handler(

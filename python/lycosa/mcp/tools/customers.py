@@ -152,9 +152,9 @@ async def segment_figures(
 ) -> ToolResult:
     """How many customers a segment has, their revenue in cents and their orders.
 
-    Use it for every question about sums and averages: the figures are kept by every write and exact. Do not page
-    through find_customers to count. The empty segment stands for the customers in none.
-    Next: find_customers with by = segment for who they are.
+    Use it for every question about sums and averages: the figures are kept by every write and exact, where counting
+    pages of find_customers is slow and wrong. Not for who they are: that is find_customers with by = segment. The
+    empty segment stands for the customers in none. Next: compare_customers for a few of them.
     """
     if segment is not None:
         one = SegmentOut.model_validate(await services.customers.segment(identity, segment))
