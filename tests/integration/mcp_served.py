@@ -54,6 +54,13 @@ def add_tools(server: FastMCP[Any]) -> None:
         return facts
 
     @server.tool
+    async def broken_off(context: Context) -> str:
+        """Break its stream off and answer nevertheless."""
+        await context.close_sse_stream()
+        await asyncio.sleep(0.05)
+        return "nevertheless"
+
+    @server.tool
     async def large(size: int) -> str:
         """Answer so many letters."""
         return "x" * size
