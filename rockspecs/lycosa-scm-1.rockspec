@@ -11,6 +11,8 @@ dependencies = { 'lua >= 5.1' }
 build = {
     type = 'builtin',
     modules = {
+        ['lycosa.access'] = 'lua/lycosa/access.lua',
+        ['lycosa.api.access'] = 'lua/lycosa/api/access.lua',
         ['lycosa.api.cache'] = 'lua/lycosa/api/cache.lua',
         ['lycosa.api.checkpoint'] = 'lua/lycosa/api/checkpoint.lua',
         ['lycosa.api.customer'] = 'lua/lycosa/api/customer.lua',
@@ -116,6 +118,7 @@ build = {
         ['lycosa.schema.0009_event'] = 'lua/lycosa/schema/0009_event.lua',
         ['lycosa.schema.0010_kv'] = 'lua/lycosa/schema/0010_kv.lua',
         ['lycosa.schema.0011_checkpoint'] = 'lua/lycosa/schema/0011_checkpoint.lua',
+        ['lycosa.schema.0012_access'] = 'lua/lycosa/schema/0012_access.lua',
         ['lycosa.schema'] = 'lua/lycosa/schema/init.lua',
         ['lycosa.settings'] = 'lua/lycosa/settings.lua',
         ['lycosa.system'] = 'lua/lycosa/system.lua',

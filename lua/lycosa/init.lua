@@ -25,6 +25,7 @@ local DOMAINS = {
     'event',
     'kv',
     'checkpoint',
+    'access',
 }
 
 local descriptions = {}

@@ -226,7 +226,8 @@ async def test_a_stream_tells_of_changes_whoever_made_them(world: World, identit
                 async for event in stream:
                     seen.add(event)
                     if len(seen) == 3:
-                        break
+                        # The server ends: so does the stream, as the protocol wants it.
+                        subscriptions.close(world.server)
     updated = {ResourceUpdated(uri=one) for one in wanted[:2]}
     assert seen == updated | {ResourcesListChanged()}
 

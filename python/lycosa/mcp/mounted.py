@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lycosa.background_import import import_in_background
 from lycosa.errors import NotFound, Unavailable
 from lycosa.services import Services
 from lycosa.services.access import Authenticator
@@ -68,7 +68,7 @@ class Mounted:
             # After what analyses need: both at once would hold the event loop up, and each other.
             await services.prepare()
             # A second of imports, in which REST already answers.
-            made = await asyncio.to_thread(import_module, "lycosa.mcp.http")
+            made: Any = await import_in_background("lycosa.mcp.http")
         except ImportError as problem:
             self._missing = True
             self._known.set()

@@ -73,7 +73,7 @@ def build(
         try:
             yield at.as_context()
         finally:
-            subscribed.close()
+            subscriptions.close(server)
 
     _log_as_the_rest()
     middleware = [
@@ -109,9 +109,8 @@ def build(
     )
     # FastMCP gives one hint for everything; a record that was read is not a listing.
     del server._mcp_server.cache_hints["resources/read"]
-    for part in (tools, resources, listing, prompts, completions):
+    for part in (tools, resources, listing, prompts, completions, subscriptions):
         part.register(server)
-    subscribed = subscriptions.register(server)
     return server
 
 
