@@ -6,6 +6,7 @@ directory. Node is a pinned Python package.
 
 import asyncio
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -44,7 +45,7 @@ def problems(results: Path) -> dict[str, list[str]]:
     """What is wrong by scenario, from the checks that the suite wrote; warnings are not taken either."""
     found: dict[str, list[str]] = {}
     for path in sorted(results.rglob("checks.json")):
-        name = path.parent.name.removeprefix("server-").rsplit("-20", 1)[0]
+        name = re.sub(r"-\d{4}-\d\d-\d\dT.*$", "", path.parent.name.removeprefix("server-"))
         checks: list[dict[str, Any]] = json.loads(path.read_text("utf-8"))
         found[name] = [
             f"{check['id']}: {check.get('errorMessage', '')}"

@@ -67,7 +67,7 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request. Raises Unauthenticated before anything else is looked at."""
-        identity = await self._authenticator.identify(_credential(scope))
+        identity = await self._authenticator.identify(bearer(_authorization(scope)))
         user = AuthenticatedUser(Caller.of(identity))
         inner = {**scope, "user": user}
         # A stream that listens has no end of its own.
@@ -120,5 +120,5 @@ class Endpoint:
         return receiving
 
 
-def _credential(scope: Scope) -> str | None:
-    return bearer([str(value, "latin-1") for name, value in scope["headers"] if name == b"authorization"])
+def _authorization(scope: Scope) -> list[str]:
+    return [str(value, "latin-1") for name, value in scope["headers"] if name == b"authorization"]
