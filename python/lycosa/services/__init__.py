@@ -1,10 +1,9 @@
 """The use-cases, one module a domain. Surfaces give them their shape, their docstrings are the public wording."""
 
-import asyncio
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lycosa.background_import import import_in_background
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
 from lycosa.services.access import AccessService, Authenticator
@@ -82,7 +81,7 @@ class Services:
         if self._prepared:
             return
         for name in ("lookup_setup", "provider_states", "analyses"):
-            await asyncio.to_thread(import_module, f"lycosa.services.{name}")
+            await import_in_background(f"lycosa.services.{name}")
         self._prepared = True
 
     async def aclose(self) -> None:
