@@ -77,10 +77,10 @@ async def test_the_credential_decides_on_tools_and_tenant(
         assert "get_customer" in names
         assert not names & {"upsert_customers", "search_web", "invalidate_cache"}
         found = await reader.call_tool("find_customers", {"by": "all"})
-        assert [one["name"] for one in found.structured_content["rows"]] == ["Ромашка"]  # type: ignore[index]
+        assert [one["name"] for one in found.structured_content["rows"]] == ["Ромашка"]
     async with mcp(rest, await key(procedures, "read", tenant="mcp-other")) as other:
         found = await other.call_tool("find_customers", {"by": "all"})
-        assert found.structured_content["rows"] == []  # type: ignore[index]
+        assert found.structured_content["rows"] == []
 
 
 async def test_each_caller_has_a_limit_of_its_own(rest: httpx.AsyncClient, procedures: Procedures) -> None:
