@@ -16,6 +16,7 @@ from lycosa.services.events import EventService
 from lycosa.services.imports import ImportService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
+from lycosa.services.sessions import SessionService
 from lycosa.services.system import SystemService
 from lycosa.settings import Settings
 
@@ -40,6 +41,7 @@ class Services:
         self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
+        self.sessions = SessionService(procedures, settings)
         self.system = SystemService(procedures)
 
     @cached_property
@@ -77,7 +79,9 @@ class Services:
         self._prepared = True
 
     async def aclose(self) -> None:
-        """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
+        """Write what waits to be written, and let go of what was opened: connections to model providers and to a second
+        cache, the offline model."""
+        await self.sessions.aclose()
         if "analyses" in vars(self):
             await self.analyses.aclose()
         if self.searches:
