@@ -21,8 +21,7 @@ test: ## all tests against the real Tarantool, with both coverages
 test-lua:
 	@echo 'The Lua specs run beside the Python tests; what they print follows when they are done.'
 	@printed=$$(mktemp) && trap 'rm -f "$$printed"' EXIT && status=0 && \
-	{ $${TARANTOOL:-tarantool} tests/lua/run.lua && $${TARANTOOL:-tarantool} tests/lua/run.lua --coverage; } \
-		>"$$printed" 2>&1 || status=$$?; cat "$$printed"; exit $$status
+	$${TARANTOOL:-tarantool} tests/lua/run.lua --coverage >"$$printed" 2>&1 || status=$$?; cat "$$printed"; exit $$status
 
 test-python:
 	$(PYTHON_BIN)/pytest -n 2 -m 'not alone' --cov --cov-report=

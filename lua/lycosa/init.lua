@@ -23,6 +23,7 @@ local DOMAINS = {
     'quota',
     'lookup',
     'event',
+    'kv',
     'session',
 }
 

@@ -85,6 +85,12 @@ class InTransaction(Invalid):
     code = "IN_TRANSACTION"
 
 
+class KvConflict(Conflict):
+    """entry {key} has version {found}, not {expected}; read it again"""
+
+    code = "KV_CONFLICT"
+
+
 class LeaseLost(Conflict):
     """the lease of {key} has ended or is not of this token; nothing was changed"""
 
@@ -228,6 +234,7 @@ ERRORS: dict[str, type[LycosaError]] = {
     "INVALID_ARGUMENT": InvalidArgument,
     "INVALID_CURSOR": InvalidCursor,
     "IN_TRANSACTION": InTransaction,
+    "KV_CONFLICT": KvConflict,
     "LEASE_LOST": LeaseLost,
     "LOOKUP_BUSY": LookupBusy,
     "MEMORY_FULL": MemoryFull,
@@ -682,6 +689,145 @@ def _eventpage(value: Any) -> EventPage:
         last=value["last"],
         ended=value["ended"],
         silent=value["silent"],
+    )
+
+
+class KvCleared(NamedTuple):
+    """KvCleared as the store answers it."""
+
+    deleted: int
+    more: bool
+
+
+def _kvcleared(value: Any) -> KvCleared:
+    return KvCleared(
+        deleted=value["deleted"],
+        more=value["more"],
+    )
+
+
+class KvStored(NamedTuple):
+    """KvStored as the store answers it."""
+
+    version: int
+    expires_at: float | None
+
+
+def _kvstored(value: Any) -> KvStored:
+    return KvStored(
+        version=value["version"],
+        expires_at=value.get("expires_at"),
+    )
+
+
+class KvDeleted(NamedTuple):
+    """KvDeleted as the store answers it."""
+
+    deleted: int
+
+
+def _kvdeleted(value: Any) -> KvDeleted:
+    return KvDeleted(
+        deleted=value["deleted"],
+    )
+
+
+class KvEntry(NamedTuple):
+    """KvEntry as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    namespace: str
+    key: str
+    value: bytes
+    version: int
+    created_at: float
+    updated_at: float
+    expires_at: float | None
+    ttl: float | None
+
+
+def _kventry(value: Any) -> KvEntry:
+    value[4] = _bytes(value[4])
+    return _new(KvEntry, value if len(value) == 10 else value[:10])
+
+
+class KvFacts(NamedTuple):
+    """KvFacts as the store answers it."""
+
+    namespace: str
+    key: str
+    bytes: int
+    version: int
+    created_at: float
+    updated_at: float
+    expires_at: float | None
+    ttl: float | None
+
+
+def _kvfacts(value: Any) -> KvFacts:
+    return _new(KvFacts, value if len(value) == 8 else value[:8])
+
+
+class KvKeys(NamedTuple):
+    """KvKeys as the store answers it."""
+
+    keys: list[KvFacts]
+    next: str | None
+
+
+def _kvkeys(value: Any) -> KvKeys:
+    return KvKeys(
+        keys=[_kvfacts(item) for item in value["keys"]],
+        next=value.get("next"),
+    )
+
+
+class KvPage(NamedTuple):
+    """KvPage as the store answers it."""
+
+    rows: list[KvEntry]
+    next: str | None
+
+
+def _kvpage(value: Any) -> KvPage:
+    return KvPage(
+        rows=[_kventry(item) for item in value["rows"]],
+        next=value.get("next"),
+    )
+
+
+class KvNamespaces(NamedTuple):
+    """KvNamespaces as the store answers it."""
+
+    namespaces: list[str]
+    next: str | None
+
+
+def _kvnamespaces(value: Any) -> KvNamespaces:
+    return KvNamespaces(
+        namespaces=value["namespaces"],
+        next=value.get("next"),
+    )
+
+
+class KvItem(TypedDict, total=False):
+    """KvItem as the store takes it."""
+
+    key: Required[str]
+    value: Required[bytes | str]
+    ttl: float
+
+
+class KvTouched(NamedTuple):
+    """KvTouched as the store answers it."""
+
+    touched: int
+
+
+def _kvtouched(value: Any) -> KvTouched:
+    return KvTouched(
+        touched=value["touched"],
     )
 
 
@@ -1599,6 +1745,22 @@ class Procedures:
             if coalesce
             else None
         )
+        self._kv_get = (
+            Coalescer(
+                client.call,
+                one="lycosa.kv.get",
+                many="lycosa.kv.get_many",
+                shared=(
+                    "tenant",
+                    "namespace",
+                ),
+                key="key",
+                keys="keys",
+                limit=32,
+            )
+            if coalesce
+            else None
+        )
 
     async def cache_delete(
         self, *, tenant: str, keys: Sequence[str], timeout: float | None = None
@@ -2007,6 +2169,258 @@ class Procedures:
             args["limit"] = limit
         answer = await self._call("lycosa.event.read", args, timeout)
         return _eventpage(answer)
+
+    async def kv_clear(
+        self,
+        *,
+        tenant: str,
+        namespace: str,
+        prefix: str | None = None,
+        nested: bool | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> KvCleared:
+        """Delete the entries of a namespace, or those of a prefix. Deletes at most limit entries and says whether more are left: call again until there are none.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        prefix: how keys begin, byte by byte
+        nested: take every namespace whose name begins with this one, byte by byte, instead of this one alone
+        Raises InvalidArgument.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace}
+        if prefix is not None:
+            args["prefix"] = prefix
+        if nested is not None:
+            args["nested"] = nested
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.kv.clear", args, timeout)
+        return _kvcleared(answer)
+
+    async def kv_compare_and_set(
+        self,
+        *,
+        tenant: str,
+        namespace: str,
+        key: str,
+        value: bytes | str,
+        version: int,
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> KvStored:
+        """Store a value if the entry still has the version that the caller saw. Of many who try at once, one does.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        key: any text of 1 to 512 bytes
+        value: any bytes, at most 1,000,000
+        version: what the caller saw; 0 when there was no entry
+        ttl: seconds until it expires, at most ten years; never when absent
+        Raises KvConflict, MemoryFull.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "namespace": namespace,
+            "key": key,
+            "value": value,
+            "version": version,
+        }
+        if ttl is not None:
+            args["ttl"] = ttl
+        answer = await self._call("lycosa.kv.compare_and_set", args, timeout, idempotent=False)
+        return _kvstored(answer)
+
+    async def kv_delete(
+        self, *, tenant: str, namespace: str, keys: Sequence[str], timeout: float | None = None
+    ) -> KvDeleted:
+        """Delete entries by key. Keys that are not there are no error; those that had expired do not count.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        keys: at most a hundred
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace, "keys": keys}
+        answer = await self._call("lycosa.kv.delete", args, timeout)
+        return _kvdeleted(answer)
+
+    async def kv_get(
+        self, *, tenant: str, namespace: str, key: str, timeout: float | None = None
+    ) -> KvEntry | None:
+        """The entry of a key, or null when there is none or it has expired.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        key: as given to kv.set
+        """
+        if self._kv_get is not None:
+            answer = await self._kv_get.ask(
+                (
+                    tenant,
+                    namespace,
+                ),
+                key,
+                timeout,
+            )
+        else:
+            args: dict[str, Any] = {"tenant": tenant, "namespace": namespace, "key": key}
+            answer = await self._call("lycosa.kv.get", args, timeout)
+        return None if answer is None else _kventry(answer)
+
+    async def kv_get_many(
+        self, *, tenant: str, namespace: str, keys: Sequence[str], timeout: float | None = None
+    ) -> list[KvEntry | None]:
+        """Entries of one namespace in the order of their keys, with null where there is none.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        keys: at most a hundred
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace, "keys": keys}
+        answer = await self._call("lycosa.kv.get_many", args, timeout)
+        return [None if item is None else _kventry(item) for item in answer]
+
+    async def kv_keys(
+        self,
+        *,
+        tenant: str,
+        namespace: str,
+        prefix: str | None = None,
+        nested: bool | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> KvKeys:
+        """A page of keys in the order of namespace and key, with what is known of their entries, without values.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        prefix: how keys begin, byte by byte
+        nested: take every namespace whose name begins with this one, byte by byte, instead of this one alone
+        cursor: the `next` of the page before
+        Raises InvalidArgument, InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace}
+        if prefix is not None:
+            args["prefix"] = prefix
+        if nested is not None:
+            args["nested"] = nested
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.kv.keys", args, timeout)
+        return _kvkeys(answer)
+
+    async def kv_list(
+        self,
+        *,
+        tenant: str,
+        namespace: str,
+        prefix: str | None = None,
+        nested: bool | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> KvPage:
+        """A page of entries in the order of namespace and key, with their values: as many as the limit and 1,000,000 bytes of values allow, at least one. A page may be short while `next` leads on.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        prefix: how keys begin, byte by byte
+        nested: take every namespace whose name begins with this one, byte by byte, instead of this one alone
+        cursor: the `next` of the page before
+        Raises InvalidArgument, InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace}
+        if prefix is not None:
+            args["prefix"] = prefix
+        if nested is not None:
+            args["nested"] = nested
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.kv.list", args, timeout)
+        return _kvpage(answer)
+
+    async def kv_namespaces(
+        self,
+        *,
+        tenant: str,
+        prefix: str | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> KvNamespaces:
+        """A page of the names of namespaces in their order. A page may be short while `next` leads on.
+
+        tenant: whose entries
+        prefix: how names begin, byte by byte
+        cursor: the `next` of the page before
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if prefix is not None:
+            args["prefix"] = prefix
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.kv.namespaces", args, timeout)
+        return _kvnamespaces(answer)
+
+    async def kv_set(
+        self,
+        *,
+        tenant: str,
+        namespace: str,
+        key: str,
+        value: bytes | str,
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> KvStored:
+        """Store a value under a key, for a time or for ever, in place of what was there.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        key: any text of 1 to 512 bytes
+        value: any bytes, at most 1,000,000
+        ttl: seconds until it expires, at most ten years; never when absent
+        Raises MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace, "key": key, "value": value}
+        if ttl is not None:
+            args["ttl"] = ttl
+        answer = await self._call("lycosa.kv.set", args, timeout)
+        return _kvstored(answer)
+
+    async def kv_set_many(
+        self, *, tenant: str, namespace: str, entries: Sequence[KvItem], timeout: float | None = None
+    ) -> list[KvStored]:
+        """Store up to a hundred values in one namespace, all or none, together at most 4,000,000 bytes. Of a key that is there twice, the last value stays.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        entries: what to store
+        Raises InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace, "entries": entries}
+        answer = await self._call("lycosa.kv.set_many", args, timeout)
+        return [_kvstored(item) for item in answer]
+
+    async def kv_touch(
+        self, *, tenant: str, namespace: str, keys: Sequence[str], timeout: float | None = None
+    ) -> KvTouched:
+        """Let entries begin their time anew; those without a time and keys that are not there are left alone.
+
+        tenant: whose entries
+        namespace: any text of 1 to 512 bytes
+        keys: at most a hundred
+        """
+        args: dict[str, Any] = {"tenant": tenant, "namespace": namespace, "keys": keys}
+        answer = await self._call("lycosa.kv.touch", args, timeout)
+        return _kvtouched(answer)
 
     async def lookup_await(
         self,

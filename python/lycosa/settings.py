@@ -118,6 +118,15 @@ class Settings(BaseSettings):
         le=10,
         description="The same where a thousand a second come: what a kill may cost.",
     )
+    mcp_rate_per_minute: int = Field(
+        default=600,
+        ge=0,
+        le=1_000_000,
+        description="MCP calls of each caller over HTTP in a minute of the clock; 0 for any number.",
+    )
+    mcp_answer_bytes: int = Field(
+        default=262_144, ge=1_024, le=4_194_304, description="The largest answer of an MCP tool or resource."
+    )
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     testing: bool = False
     tavily_api_key: SecretStr | None = Field(

@@ -56,10 +56,15 @@ class _Lines:
     debug = info = warning = error = critical = exception = log = msg
 
 
+def is_secret(name: str) -> bool:
+    """Whether a name speaks of a secret, so that its value must not be logged."""
+    return _SECRET.search(name) is not None
+
+
 def redact(_logger: Any, _method: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
     """No value under a name that speaks of a secret leaves, whoever logged it."""
     for name in event:
-        if _SECRET.search(name):
+        if is_secret(name):
             event[name] = "[redacted]"
     return event
 

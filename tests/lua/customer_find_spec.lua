@@ -151,7 +151,7 @@ describe('customer.find', function()
             -- Neighbours in every index that no page may reach.
             upsert({{id = 'c000', name = 'Иванов', segment = 'vip', tags = TAGS, email = 'team@x.ru'}}, 'acm')
             upsert({{id = 'c000', name = 'Иванов', segment = 'vip', tags = TAGS, email = 'team@x.ru'}}, 'acme2')
-            for _ = 1, support.rounds(60) do
+            for _ = 1, 60 do
                 local query = random_query()
                 local expected = brute_force(query)
                 local limit = math.random(1, 12)

@@ -28,7 +28,7 @@ describe('bytes of spaces', function()
 
     it('equal a walk after random inserts, updates and deletes, rolled back ones too', function()
         math.randomseed(3)
-        for round = 1, support.rounds(400) do
+        for round = 1, 400 do
             local id, text = 'c-' .. math.random(60), ('я'):rep(math.random(0, 120))
             if math.random(4) == 1 then
                 lycosa.customer.delete{tenant = 'acme', ids = {id}}
@@ -48,7 +48,7 @@ describe('bytes of spaces', function()
     end)
 
     it('of indexes are what the arena holds besides rows', function()
-        for batch = 1, support.rounds(20) do
+        for batch = 1, 20 do
             local rows = {}
             for i = 1, 200 do
                 rows[i] = {id = ('c-%d-%d'):format(batch, i), name = 'Acme ' .. i, segment = 's' .. i % 7}
@@ -69,7 +69,7 @@ describe('bytes of spaces', function()
         assert.is_true(counted > 1000000 and counted <= held, ('%d of %d'):format(counted, held))
         -- What is held besides: blocks of dropped and truncated indexes, kept for the next ones.
         local grown = held
-        for i = 1, support.rounds(4000) do
+        for i = 1, 4000 do
             lycosa.customer.upsert{tenant = 'other', rows = {{id = 'd-' .. i, name = 'Acme ' .. i}}}
         end
         slab = box.slab.info()

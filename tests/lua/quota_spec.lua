@@ -68,7 +68,7 @@ describe('quota.take of a rate', function()
     it('lets through exactly what has flowed in over a long time', function()
         define('tokens', {kind = 'rate', amount = 1000003, period = 60, burst = 1000})
         local taken, began = 0, clock.now()
-        for _ = 1, support.rounds(2000) do
+        for _ = 1, 2000 do
             local left = report('tokens').left
             if left > 0 then
                 take('tokens', left)
@@ -143,7 +143,7 @@ describe('quota.take of a window', function()
 
     it('counts money to the millionth, without drift', function()
         define('money', {kind = 'window', window = 'total', amount = 1000000, unit = 'USD', scale = 6})
-        local times = support.rounds(3333)
+        local times = 3333
         for _ = 1, times do
             take('money', 300)
         end

@@ -1,6 +1,5 @@
 local clock = require('lycosa.core.clock')
 local cold = require('lycosa.request.cold')
-local coverage = require('tests.lua.coverage')
 local daemon = require('lycosa.core.daemon')
 local fiber = require('fiber')
 local history = require('tests.lua.history')
@@ -107,7 +106,7 @@ describe('cold requests', function()
     it('stand on the same pages as before, wherever the boundary lies', function()
         local all = history.fill()
         local first, last = all[1].created_at, all[#all].created_at
-        for _, share in ipairs(coverage.running and {0.5} or {0.1, 0.5, 0.9, 1}) do
+        for _, share in ipairs({0.1, 0.5, 0.9, 1}) do
             local boundary = math.floor(first + (last - first) * share)
             clock.freeze(boundary + 3 * DAY)
             configure{request_cold_days = 3}
@@ -117,7 +116,7 @@ describe('cold requests', function()
             if share == 0.5 then
                 box.snapshot()
             end
-            for _, limit in ipairs(coverage.running and {7} or {1, 7, 1000}) do
+            for _, limit in ipairs({1, 7, 1000}) do
                 check_pages(all, limit)
             end
         end
@@ -181,7 +180,7 @@ describe('cold requests', function()
         box.snapshot()
         local stopped, failures, walks = false, {}, 0
         local readers = {}
-        for i, lookup in ipairs(coverage.running and {LOOKUPS[2]} or LOOKUPS) do
+        for i, lookup in ipairs(LOOKUPS) do
             readers[i] = fiber.new(function()
                 while not stopped do
                     local ok, problem = pcall(function()
@@ -199,7 +198,7 @@ describe('cold requests', function()
             end)
             readers[i]:set_joinable(true)
         end
-        while move(coverage.running and 30 or 2) do
+        while move(2) do
             fiber.yield()
         end
         stopped = true

@@ -2,7 +2,6 @@
 
 local clock = require('lycosa.core.clock')
 local errors = require('lycosa.core.errors')
-local coverage = require('tests.lua.coverage')
 
 local support = {}
 
@@ -31,14 +30,6 @@ function support.raises(code, call, ...)
         error(('expected %s, got: %s'):format(code, tostring(raised)), 2)
     end
     return details
-end
-
----How often a random test repeats itself. Counting lines makes everything a hundred times slower, and seeing a line once
----is enough for it; the full number runs where nothing is counted.
----@param full integer
----@return integer
-function support.rounds(full)
-    return coverage.running and math.ceil(full / 10) or full
 end
 
 return support

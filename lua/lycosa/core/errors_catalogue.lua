@@ -36,6 +36,9 @@ return {
     EVENT_STREAM_FULL = {kind = 'exhausted', message = 'stream {stream} holds {bytes} bytes, at most {limit} are kept'},
     EVENT_STREAM_NOT_FOUND = {kind = 'not_found', message = 'there are no events of {stream}: unknown, or kept no longer'},
 
+    -- kv
+    KV_CONFLICT = {kind = 'conflict', message = 'entry {key} has version {found}, not {expected}; read it again'},
+
     -- lookup
     LEASE_LOST = {kind = 'conflict', message = 'the lease of {key} has ended or is not of this token; nothing was changed'},
     LOOKUP_BUSY = {kind = 'unavailable', message = '{waiting} callers wait for answers already; ask again'},

@@ -23,6 +23,7 @@ schema.MIGRATIONS = {
     '0007_request_cold',
     '0008_lookup',
     '0009_event',
+    '0010_kv',
     '0011_session',
 }
 

@@ -14,6 +14,7 @@ from lycosa.cli import (
     customers,
     documents,
     importing,
+    mcp,
     providers,
     quotas,
     requests,
@@ -68,6 +69,7 @@ for part in (
     cache,
     quotas,
     providers,
+    mcp,
     console,
     bench,
 ):

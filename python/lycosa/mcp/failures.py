@@ -8,16 +8,17 @@ import json
 import logging
 from typing import Any
 
-import mcp_types as mt
+import structlog
 from fastmcp.exceptions import FastMCPError, NotFoundError, to_mcp_error
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
 from mcp import MCPError
-from mcp_types import INTERNAL_ERROR, INVALID_PARAMS
-from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
+from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from pydantic import ValidationError
 
 from lycosa.errors import Internal, Invalid, LycosaError, NotFound
+
+_log = structlog.get_logger("lycosa.mcp")
 
 _SHOWN = 300
 _WRONG_PARAMETERS = frozenset({"invalid", "not_found"})
@@ -80,38 +81,28 @@ def _invalid(problem: ValidationError) -> Invalid:
 class Failures(Middleware):
     """Gives every error its form. What is a protocol matter (a capability the client lacks) passes as it is."""
 
-    async def on_call_tool(
-        self,
-        context: MiddlewareContext[mt.CallToolRequestParams],
-        call_next: CallNext[mt.CallToolRequestParams, ToolResult],
-    ) -> ToolResult:
-        """A tool's error becomes its answer."""
+    async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        """Answer, or raise MCPError."""
         try:
             return await call_next(context)
         except MCPError as problem:
-            if problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+            if context.method != "tools/call" or problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
                 raise
             return result_of(cause_of(problem, context.message.name))
         except Exception as problem:
-            return result_of(cause_of(problem, context.message.name))
-
-    async def on_request(
-        self,
-        context: MiddlewareContext[mt.Request[Any, Any]],
-        call_next: CallNext[mt.Request[Any, Any], Any],
-    ) -> Any:
-        """Any other error becomes a JSON-RPC error."""
-        try:
-            return await call_next(context)
-        except MCPError:
+            ours = isinstance(problem, FastMCPError | NotFoundError | LycosaError)
+            if context.method == "tools/call":
+                if not ours:
+                    _log.exception("mcp_failed", error=type(problem).__name__)
+                return result_of(cause_of(problem, context.message.name))
+            if isinstance(problem, LycosaError):
+                raise protocol_error(problem) from problem
+            if isinstance(problem, FastMCPError):
+                found = cause_of(problem, "")
+                raise (
+                    protocol_error(found) if found.kind != "internal" else to_mcp_error(problem)
+                ) from problem
             raise
-        except FastMCPError as problem:
-            found = cause_of(problem, "")
-            raise (protocol_error(found) if found.kind != "internal" else to_mcp_error(problem)) from problem
-        except NotFoundError:
-            raise
-        except LycosaError as problem:
-            raise protocol_error(problem) from problem
 
 
 class WithoutOurErrors(logging.Filter):

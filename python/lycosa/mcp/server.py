@@ -1,19 +1,38 @@
 """The MCP server: what it is called, how it works, and what it is made of."""
 
+import hashlib
+import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
+from mcp.server.request_state import RequestStateSecurity
+from prometheus_client import CollectorRegistry
 
 import lycosa
 from lycosa.mcp.asking import Asks, Serving
-from lycosa.mcp.failures import Failures
+from lycosa.mcp.failures import Failures, WithoutOurErrors
+from lycosa.mcp.middleware.figures import Figures
+from lycosa.mcp.middleware.kept import Kept
+from lycosa.mcp.middleware.observed import Observed
+from lycosa.mcp.middleware.rates import Rates
+from lycosa.mcp.middleware.sizes import Sizes
 from lycosa.services import Services
 from lycosa.settings import Settings
 
+NAME = "lycosa"
+
 # Of tools, resources and prompts in one page of a listing.
 PAGE = 50
+# What clients may keep of listings, in seconds. What they read may change at any time.
+_LISTINGS_KEPT = 300
+# Seconds in which a question to the client waits for its answer.
+_ASKED_FOR = 600.0
+
+# Tools whose answer is worth keeping for a moment, in seconds, and those that make it stale.
+_KEPT = {"compare_customers": 15.0, "segment_figures": 15.0}
+_WRITES = ("upsert_customers", "delete_customers", "add_document")
 
 _INSTRUCTIONS = """
 Lycosa knows customers: their records, documents about them, what was asked about them before, and what search engines
@@ -28,22 +47,72 @@ Texts may be in English or Russian; ask and answer in either.
 """.strip()
 
 
-def build(services: Services, settings: Settings, authenticator: Asks) -> FastMCP[dict[str, Any]]:
-    """A server over these services. It owns none of what it is given; whoever made that closes it."""
+def build(
+    services: Services,
+    settings: Settings,
+    authenticator: Asks,
+    registry: CollectorRegistry | None = None,
+) -> FastMCP[dict[str, Any]]:
+    """A server over these services. It owns none of what it is given; whoever made that closes it.
+
+    Its figures go to `registry`. Raises Invalid where the store's password is not known.
+    """
     at = Serving(services, settings, authenticator)
 
     @asynccontextmanager
     async def lifespan(_server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
         yield at.as_context()
 
-    return FastMCP(
-        "lycosa",
+    _log_as_the_rest()
+    middleware = [
+        Observed(
+            Figures(registry or CollectorRegistry()),
+            settings.tenant,
+            arguments=settings.log_level == "debug",
+        ),
+        Failures(),
+        *([Rates(services, settings.mcp_rate_per_minute)] if settings.mcp_rate_per_minute else []),
+        Sizes(settings.mcp_answer_bytes),
+        Kept(services, _KEPT, _WRITES),
+    ]
+    server: FastMCP[dict[str, Any]] = FastMCP(
+        NAME,
         instructions=_INSTRUCTIONS,
         version=lycosa.__version__,
         lifespan=lifespan,
-        middleware=[Failures()],
+        middleware=middleware,
         on_duplicate="error",
         mask_error_details=True,
         strict_input_validation=True,
         list_page_size=PAGE,
+        request_state_security=_request_state(settings),
+        cache_ttl=_LISTINGS_KEPT,
+        cache_scope="private",
     )
+    # FastMCP gives one hint for everything; a record that was read is not a listing.
+    del server._mcp_server.cache_hints["resources/read"]
+    return server
+
+
+def _request_state(settings: Settings) -> RequestStateSecurity:
+    """Seals what a question to the client was about, so that any process of the same store can go on with it.
+
+    The key comes of the one secret they share, slowly, so that a sealed state tells nothing even of a weak one.
+    """
+    key = hashlib.scrypt(
+        settings.store_password().encode(), salt=b"lycosa/mcp/request-state/1", n=2**14, r=8, p=1, dklen=32
+    )
+    return RequestStateSecurity(keys=[key], ttl=_ASKED_FOR, audience=NAME)
+
+
+def _log_as_the_rest() -> None:
+    """FastMCP writes on the terminal by itself, in colours; here it is a library like others."""
+    for name in ("fastmcp", "mcp"):
+        logger = logging.getLogger(name)
+        for handler in list(logger.handlers):
+            logger.removeHandler(handler)
+        logger.propagate = True
+        logger.setLevel(logging.WARNING)
+    answered = logging.getLogger("fastmcp.server.server")
+    if not any(isinstance(old, WithoutOurErrors) for old in answered.filters):
+        answered.addFilter(WithoutOurErrors())

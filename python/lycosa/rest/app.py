@@ -14,10 +14,12 @@ from fastapi_offline import FastAPIOffline
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 import lycosa
 from lycosa.errors import Internal, LycosaError
 from lycosa.identity import Identity
+from lycosa.mcp import mounted
 from lycosa.procedures import Procedures, connect
 from lycosa.rest import (
     analyses,
@@ -35,6 +37,7 @@ from lycosa.rest.answers import request_id
 from lycosa.rest.observed import Observed
 from lycosa.rest.problems import internal, of_error, of_status, of_validation, respond
 from lycosa.services import Services
+from lycosa.services.access import Authenticator
 from lycosa.settings import Settings
 from lycosa.telemetry import HttpMetrics
 
@@ -66,6 +69,8 @@ def create_app(settings: Settings) -> FastAPI:
     ):  # fmt: skip
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
+    app.state.mcp = mounted.Mounted()
+    app.router.routes.append(Route(mounted.PATH, endpoint=app.state.mcp))
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name
@@ -88,7 +93,10 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     keeping = asyncio.create_task(services.quotas.keep_zones(), name="lycosa-quota-zones")
     watching = asyncio.create_task(app.state.metrics.watch_loop(), name="lycosa-loop-lag")
     try:
-        yield
+        async with app.state.mcp.running(
+            services, settings, Authenticator(settings), app.state.metrics.registry
+        ):
+            yield
     finally:
         watching.cancel()
         keeping.cancel()

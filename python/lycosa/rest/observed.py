@@ -14,8 +14,8 @@ from lycosa.rest.problems import internal, respond
 from lycosa.telemetry import HttpMetrics
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-# Asked every few seconds by whoever watches: counted, but logged only when they fail.
-_QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics"})
+# Asked every few seconds by whoever watches, or with lines of its own: counted, but logged only when they fail.
+_QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics", "/mcp"})
 _UNKNOWN = "unknown"
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 

@@ -16,6 +16,7 @@ from lycosa.settings import Settings
 
 # Together with closing the rest under the 5 s that a supervisor gives.
 _FINISH_WITHIN = 4
+_DRAIN_WITHIN = 3.0
 
 
 async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
@@ -27,8 +28,9 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | 
     """
     require_loopback(settings)
     listener = listen(settings.http_host, settings.http_port)
+    app = create_app(settings)
     config = uvicorn.Config(
-        create_app(settings),
+        app,
         http="httptools",
         ws="none",
         lifespan="on",
@@ -46,8 +48,11 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | 
     finally:
         server.should_exit = True
         stopping.cancel()
+        # Clients of MCP keep streams open; they would be waited for.
+        draining = asyncio.create_task(app.state.mcp.drain(_DRAIN_WITHIN), name="lycosa-mcp-drain")
         with contextlib.closing(listener):
             await serving
+        await draining
     if not stop.is_set():
         raise Unavailable("the HTTP server ended by itself; see its log", code="SERVER_ENDED")
 

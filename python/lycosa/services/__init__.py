@@ -14,6 +14,7 @@ from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
 from lycosa.services.events import EventService
 from lycosa.services.imports import ImportService
+from lycosa.services.kv import KvService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
 from lycosa.services.sessions import SessionService
@@ -42,6 +43,7 @@ class Services:
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
         self.sessions = SessionService(procedures, settings)
+        self.kv = KvService(procedures)
         self.system = SystemService(procedures)
 
     @cached_property
