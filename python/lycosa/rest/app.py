@@ -32,6 +32,7 @@ from lycosa.rest import (
     quotas,
     requests,
     searches,
+    sessions,
 )
 from lycosa.rest.answers import request_id
 from lycosa.rest.observed import Observed
@@ -39,7 +40,7 @@ from lycosa.rest.problems import internal, of_error, of_status, of_validation, r
 from lycosa.services import Services
 from lycosa.services.access import Authenticator
 from lycosa.settings import Settings
-from lycosa.telemetry import HttpMetrics
+from lycosa.telemetry import HttpMetrics, SessionCollector
 
 _log = structlog.get_logger("lycosa.rest")
 
@@ -65,7 +66,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.identity = Identity.local(settings)
     app.state.metrics = HttpMetrics()
     for surface in (
-        customers, documents, analyses, analysis_events, searches, providers, requests, cache, quotas, operations,
+        customers, documents, analyses, analysis_events, searches, providers, requests, sessions, cache, quotas,
+        operations,
     ):  # fmt: skip
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
@@ -88,6 +90,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     client.start()
     services = Services(Procedures(client), settings)
     app.state.services = services
+    app.state.metrics.registry.register(SessionCollector(services.sessions.figures))
     # Not waited for: everything but an analysis is answered meanwhile.
     preparing = asyncio.create_task(_prepare(services, app.state.identity), name="lycosa-prepare")
     keeping = asyncio.create_task(services.quotas.keep_zones(), name="lycosa-quota-zones")
