@@ -6,12 +6,12 @@ from typing import Final, NamedTuple
 
 from lycosa.errors import Invalid, NotFound
 from lycosa.identity import Identity
-from lycosa.procedures import Procedures, Scalar, Session, SessionHistory, SessionPage
+from lycosa.procedures import Procedures, Scalar, Session, SessionHistory, SessionMessage, SessionPage
 from lycosa.services.session_messages import Message, Role, check_name, checked
 from lycosa.services.session_writer import SessionWriter, WriterFigures
 from lycosa.settings import Settings
 
-__all__ = ["Appended", "Message", "Role", "SessionService"]
+__all__ = ["Appended", "Message", "Role", "SessionMessage", "SessionService"]
 
 MOST_MESSAGES: Final = 1_000
 
