@@ -24,7 +24,7 @@ schema.MIGRATIONS = {
     '0008_lookup',
     '0009_event',
     '0010_kv',
-    '0011_session',
+    '0012_session',
 }
 
 local function load_migration(module)
