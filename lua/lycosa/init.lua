@@ -25,6 +25,7 @@ local DOMAINS = {
     'event',
     'kv',
     'session',
+    'checkpoint',
 }
 
 local descriptions = {}

@@ -25,6 +25,24 @@ def _bytes(value: Any) -> Any:
     return value.encode() if type(value) is str else value
 
 
+class CheckpointBusy(Unavailable):
+    """copying took longer than it was given; nothing was copied"""
+
+    code = "CHECKPOINT_BUSY"
+
+
+class CheckpointChanged(Conflict):
+    """thread {thread} was changed meanwhile; try again"""
+
+    code = "CHECKPOINT_CHANGED"
+
+
+class CheckpointExists(Conflict):
+    """thread {thread} exists already; delete it first"""
+
+    code = "CHECKPOINT_EXISTS"
+
+
 class CommitFailed(Unavailable):
     """the transaction was not written: {problem}"""
 
@@ -224,6 +242,9 @@ class UnknownArgument(Invalid):
 
 
 ERRORS: dict[str, type[LycosaError]] = {
+    "CHECKPOINT_BUSY": CheckpointBusy,
+    "CHECKPOINT_CHANGED": CheckpointChanged,
+    "CHECKPOINT_EXISTS": CheckpointExists,
     "COMMIT_FAILED": CommitFailed,
     "CUSTOMER_NOT_FOUND": CustomerNotFound,
     "DEADLINE_EXCEEDED": DeadlineExceeded,
@@ -361,6 +382,204 @@ class CacheItem(TypedDict, total=False):
     stale_for: float
     negative: bool
     tags: Sequence[str]
+
+
+class CheckpointCopied(NamedTuple):
+    """CheckpointCopied as the store answers it."""
+
+    copied: bool
+
+
+def _checkpointcopied(value: Any) -> CheckpointCopied:
+    return CheckpointCopied(
+        copied=value["copied"],
+    )
+
+
+class CheckpointsDeleted(NamedTuple):
+    """CheckpointsDeleted as the store answers it."""
+
+    deleted: int
+    more: bool
+
+
+def _checkpointsdeleted(value: Any) -> CheckpointsDeleted:
+    return CheckpointsDeleted(
+        deleted=value["deleted"],
+        more=value["more"],
+    )
+
+
+class CheckpointThreadDeleted(NamedTuple):
+    """CheckpointThreadDeleted as the store answers it."""
+
+    deleted: bool
+
+
+def _checkpointthreaddeleted(value: Any) -> CheckpointThreadDeleted:
+    return CheckpointThreadDeleted(
+        deleted=value["deleted"],
+    )
+
+
+class CheckpointHead(NamedTuple):
+    """CheckpointHead as the store answers it."""
+
+    thread: str
+    namespace: str
+    id: str
+    parent: str | None
+    type: str
+    value: bytes
+    parts: str | None
+    metadata_type: str
+    metadata: bytes
+    metadata_parts: str | None
+
+
+def _checkpointhead(value: Any) -> CheckpointHead:
+    value[5] = _bytes(value[5])
+    value[8] = _bytes(value[8])
+    return _new(CheckpointHead, value if len(value) == 10 else value[:10])
+
+
+class CheckpointBlob(NamedTuple):
+    """CheckpointBlob as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    generation: int
+    namespace: str
+    name: str
+    type: str
+    value: bytes
+    parts: str | None
+
+
+def _checkpointblob(value: Any) -> CheckpointBlob:
+    value[6] = _bytes(value[6])
+    return _new(CheckpointBlob, value if len(value) == 8 else value[:8])
+
+
+class CheckpointWrite(NamedTuple):
+    """CheckpointWrite as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    generation: int
+    namespace: str
+    id: str
+    task: str
+    position: int
+    path: str
+    channel: str
+    type: str
+    value: bytes
+    parts: str | None
+
+
+def _checkpointwrite(value: Any) -> CheckpointWrite:
+    value[10] = _bytes(value[10])
+    return _new(CheckpointWrite, value if len(value) == 12 else value[:12])
+
+
+class CheckpointPage(NamedTuple):
+    """CheckpointPage as the store answers it."""
+
+    head: CheckpointHead | None
+    blobs: list[CheckpointBlob]
+    writes: list[CheckpointWrite]
+    next: str | None
+
+
+def _checkpointpage(value: Any) -> CheckpointPage:
+    return CheckpointPage(
+        head=None if value.get("head") is None else _checkpointhead(value.get("head")),
+        blobs=[_checkpointblob(item) for item in value["blobs"]],
+        writes=[_checkpointwrite(item) for item in value["writes"]],
+        next=value.get("next"),
+    )
+
+
+class CheckpointHeads(NamedTuple):
+    """CheckpointHeads as the store answers it."""
+
+    heads: list[CheckpointHead]
+    next: str | None
+
+
+def _checkpointheads(value: Any) -> CheckpointHeads:
+    return CheckpointHeads(
+        heads=[_checkpointhead(item) for item in value["heads"]],
+        next=value.get("next"),
+    )
+
+
+class CheckpointPart(NamedTuple):
+    """CheckpointPart as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    generation: int
+    name: str
+    number: int
+    value: bytes
+
+
+def _checkpointpart(value: Any) -> CheckpointPart:
+    value[5] = _bytes(value[5])
+    return _new(CheckpointPart, value if len(value) == 6 else value[:6])
+
+
+class CheckpointsPruned(NamedTuple):
+    """CheckpointsPruned as the store answers it."""
+
+    deleted: int
+    more: bool
+    before: str | None
+
+
+def _checkpointspruned(value: Any) -> CheckpointsPruned:
+    return CheckpointsPruned(
+        deleted=value["deleted"],
+        more=value["more"],
+        before=value.get("before"),
+    )
+
+
+class CheckpointValue(TypedDict, total=False):
+    """CheckpointValue as the store takes it."""
+
+    type: Required[str]
+    value: Required[bytes | str]
+    parts: str
+
+
+class CheckpointChannel(TypedDict, total=False):
+    """CheckpointChannel as the store takes it."""
+
+    channel: Required[str]
+    version: Required[str]
+
+
+class CheckpointBlobInput(TypedDict, total=False):
+    """CheckpointBlobInput as the store takes it."""
+
+    channel: Required[str]
+    version: Required[str]
+    type: Required[str]
+    value: Required[bytes | str]
+    parts: str
+
+
+class CheckpointWriteInput(TypedDict, total=False):
+    """CheckpointWriteInput as the store takes it."""
+
+    position: Required[int]
+    channel: Required[str]
+    type: Required[str]
+    value: Required[bytes | str]
+    parts: str
 
 
 class DeletedCustomers(NamedTuple):
@@ -1911,6 +2130,272 @@ class Procedures:
         answer = await self._call("lycosa.cache.take", args, timeout, idempotent=False)
         return None if answer is None else _cacheentry(answer)
 
+    async def checkpoint_copy_thread(
+        self, *, tenant: str, source: str, target: str, wait: float, timeout: float | None = None
+    ) -> CheckpointCopied:
+        """Copy a thread under a new name, in short transactions, seen by nobody until it is whole.
+
+        tenant: whose threads
+        target: must not exist
+        wait: seconds it may take
+        Raises CheckpointBusy, CheckpointChanged, CheckpointExists, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "source": source, "target": target, "wait": wait}
+        answer = await self._wait("lycosa.checkpoint.copy_thread", args, timeout, idempotent=False)
+        return _checkpointcopied(answer)
+
+    async def checkpoint_delete_for_runs(
+        self, *, tenant: str, runs: Sequence[str], limit: int | None = None, timeout: float | None = None
+    ) -> CheckpointsDeleted:
+        """Delete the states that runs stored, with their pending writes and the values that only they have. Call again while there is more.
+
+        tenant: whose threads
+        limit: rows at about the most
+        """
+        args: dict[str, Any] = {"tenant": tenant, "runs": runs}
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.checkpoint.delete_for_runs", args, timeout)
+        return _checkpointsdeleted(answer)
+
+    async def checkpoint_delete_thread(
+        self, *, tenant: str, thread: str, timeout: float | None = None
+    ) -> CheckpointThreadDeleted:
+        """Delete a thread with all that is its own. It is gone at once; its rows are swept later.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        """
+        args: dict[str, Any] = {"tenant": tenant, "thread": thread}
+        answer = await self._call("lycosa.checkpoint.delete_thread", args, timeout)
+        return _checkpointthreaddeleted(answer)
+
+    async def checkpoint_get(
+        self,
+        *,
+        tenant: str,
+        thread: str,
+        namespace: str | None = None,
+        id: str | None = None,
+        cursor: str | None = None,
+        timeout: float | None = None,
+    ) -> CheckpointPage:
+        """A state with the values of its channels and the pending writes on top of it, as many as 4,000,000 bytes allow; a cursor, given with the id, leads to the rest, whose page has no head.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        namespace: of a graph within the graph; empty for the outermost
+        id: the latest of the namespace when absent
+        cursor: the `next` of the page before
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "thread": thread}
+        if namespace is not None:
+            args["namespace"] = namespace
+        if id is not None:
+            args["id"] = id
+        if cursor is not None:
+            args["cursor"] = cursor
+        answer = await self._call("lycosa.checkpoint.get", args, timeout)
+        return _checkpointpage(answer)
+
+    async def checkpoint_list(
+        self,
+        *,
+        tenant: str,
+        thread: str | None = None,
+        namespace: str | None = None,
+        before: str | None = None,
+        filter: Mapping[str, Scalar] | None = None,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> CheckpointHeads:
+        """A page of states, the newest first, of a namespace, a thread or all threads, without values and writes. A page may be short while `next` leads on.
+
+        tenant: whose threads
+        thread: all threads when absent
+        namespace: all namespaces of the thread when absent
+        before: only states with a lower id
+        filter: facts that must be so; states whose facts are not all known are shown, too
+        cursor: the `next` of the page before
+        Raises InvalidArgument, InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if thread is not None:
+            args["thread"] = thread
+        if namespace is not None:
+            args["namespace"] = namespace
+        if before is not None:
+            args["before"] = before
+        if filter is not None:
+            args["filter"] = filter
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.checkpoint.list", args, timeout)
+        return _checkpointheads(answer)
+
+    async def checkpoint_parts(
+        self, *, tenant: str, thread: str, name: str, first: int, timeout: float | None = None
+    ) -> list[CheckpointPart]:
+        """Parts of a value from one on, as many as 4,000,000 bytes allow; none at the end and when it is gone.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        name: of the value: the caller's choice, never used twice
+        first: number of the first of these parts
+        """
+        args: dict[str, Any] = {"tenant": tenant, "thread": thread, "name": name, "first": first}
+        answer = await self._call("lycosa.checkpoint.parts", args, timeout)
+        return [_checkpointpart(item) for item in answer]
+
+    async def checkpoint_prune(
+        self,
+        *,
+        tenant: str,
+        thread: str,
+        before: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> CheckpointsPruned:
+        """Keep only the latest state of every namespace of a thread, and the states before it from which channels without a value are made again. Call again with `before` while there is more.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        before: the `before` of the answer before
+        limit: rows at about the most
+        """
+        args: dict[str, Any] = {"tenant": tenant, "thread": thread}
+        if before is not None:
+            args["before"] = before
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.checkpoint.prune", args, timeout)
+        return _checkpointspruned(answer)
+
+    async def checkpoint_put(
+        self,
+        *,
+        tenant: str,
+        thread: str,
+        id: str,
+        state: CheckpointValue,
+        metadata: CheckpointValue,
+        channels: Sequence[CheckpointChannel],
+        namespace: str | None = None,
+        parent: str | None = None,
+        run: str | None = None,
+        facts: Mapping[str, Scalar] | None = None,
+        deltas: Sequence[str] | None = None,
+        blobs: Sequence[CheckpointBlobInput] | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        namespace: of a graph within the graph; empty for the outermost
+        id: of the state: later ones are greater, byte by byte
+        parent: the state that it follows
+        state: without the values of channels
+        run: the run that stored it, for checkpoint.delete_for_runs
+        facts: what of the metadata checkpoint.list can filter by; absent when that is not all
+        channels: every channel of the state with its version
+        deltas: channels without a value, made again from the writes on top of the states before
+        blobs: values of versions that are new
+        ttl: seconds after this write until the whole thread ends; never when absent
+        Raises CheckpointChanged, InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "thread": thread,
+            "id": id,
+            "state": state,
+            "metadata": metadata,
+            "channels": channels,
+        }
+        if namespace is not None:
+            args["namespace"] = namespace
+        if parent is not None:
+            args["parent"] = parent
+        if run is not None:
+            args["run"] = run
+        if facts is not None:
+            args["facts"] = facts
+        if deltas is not None:
+            args["deltas"] = deltas
+        if blobs is not None:
+            args["blobs"] = blobs
+        if ttl is not None:
+            args["ttl"] = ttl
+        await self._call("lycosa.checkpoint.put", args, timeout)
+
+    async def checkpoint_put_parts(
+        self,
+        *,
+        tenant: str,
+        thread: str,
+        name: str,
+        first: int,
+        parts: Sequence[bytes | str],
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Store parts of a value that is too large for one row, in their order, together at most 4,000,000 bytes a call, before what refers to it.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        name: of the value: the caller's choice, never used twice
+        first: number of the first of these parts
+        ttl: seconds after this write until the whole thread ends; never when absent
+        Raises CheckpointChanged, InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "thread": thread,
+            "name": name,
+            "first": first,
+            "parts": parts,
+        }
+        if ttl is not None:
+            args["ttl"] = ttl
+        await self._call("lycosa.checkpoint.put_parts", args, timeout)
+
+    async def checkpoint_put_writes(
+        self,
+        *,
+        tenant: str,
+        thread: str,
+        id: str,
+        task: str,
+        writes: Sequence[CheckpointWriteInput],
+        namespace: str | None = None,
+        path: str | None = None,
+        ttl: float | None = None,
+        timeout: float | None = None,
+    ) -> None:
+        """Store what a task wrote on top of a state, in one; together at most 4,000,000 bytes. What is there under a position of 0 and more stays, under a negative one it is replaced. The state may be stored later.
+
+        tenant: whose threads
+        thread: such as the id of a conversation
+        namespace: of a graph within the graph; empty for the outermost
+        id: of the state: later ones are greater, byte by byte
+        path: orders the writes of tasks
+        ttl: seconds after this write until the whole thread ends; never when absent
+        Raises CheckpointChanged, InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "thread": thread, "id": id, "task": task, "writes": writes}
+        if namespace is not None:
+            args["namespace"] = namespace
+        if path is not None:
+            args["path"] = path
+        if ttl is not None:
+            args["ttl"] = ttl
+        await self._call("lycosa.checkpoint.put_writes", args, timeout)
+
     async def customer_count(self, *, tenant: str, timeout: float | None = None) -> int:
         """How many customers a tenant has. Kept by every write, not counted."""
         args: dict[str, Any] = {"tenant": tenant}
@@ -1932,6 +2417,7 @@ class Procedures:
         tenant: str,
         by: Literal["id", "external_id", "email", "segment", "tag", "name", "all"],
         value: str | None = None,
+        prefix: str | None = None,
         from_: float | None = None,
         until: float | None = None,
         order: Literal["asc", "desc"] | None = None,
@@ -1943,6 +2429,7 @@ class Procedures:
 
         by: segment orders by since, name by the folded name, the others by id
         value: what to look for: equal, for name a prefix in any case; none with by = all
+        prefix: with by = all: how ids begin, byte by byte
         from: with by = segment: since at or after, unix seconds
         until: with by = segment: since before, unix seconds
         cursor: next or previous of another page of the same query
@@ -1951,6 +2438,8 @@ class Procedures:
         args: dict[str, Any] = {"tenant": tenant, "by": by}
         if value is not None:
             args["value"] = value
+        if prefix is not None:
+            args["prefix"] = prefix
         if from_ is not None:
             args["from"] = from_
         if until is not None:
@@ -1989,15 +2478,19 @@ class Procedures:
         self,
         *,
         tenant: str,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> SegmentPage:
         """Figures of the segments by name: customers, revenue in cents, orders. Kept by every write, read by key.
 
+        prefix: how names begin, byte by byte
         Raises InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant}
+        if prefix is not None:
+            args["prefix"] = prefix
         if cursor is not None:
             args["cursor"] = cursor
         if limit is not None:
@@ -2048,17 +2541,21 @@ class Procedures:
         *,
         tenant: str,
         customer_id: str | None = None,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
     ) -> DocumentPage:
         """A page of documents without their texts, in the order of their ids; of one customer when given.
 
+        prefix: how ids begin, byte by byte
         Raises InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant}
         if customer_id is not None:
             args["customer_id"] = customer_id
+        if prefix is not None:
+            args["prefix"] = prefix
         if cursor is not None:
             args["cursor"] = cursor
         if limit is not None:
@@ -2733,6 +3230,7 @@ class Procedures:
         self,
         *,
         tenant: str,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int | None = None,
         timeout: float | None = None,
@@ -2740,11 +3238,14 @@ class Procedures:
         """A page of a tenant's limits by name, as they were defined.
 
         tenant: whose limits
+        prefix: how names begin, byte by byte
         cursor: next or previous of another page of the same query
         limit: rows in a page
         Raises InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant}
+        if prefix is not None:
+            args["prefix"] = prefix
         if cursor is not None:
             args["cursor"] = cursor
         if limit is not None:

@@ -53,7 +53,7 @@ end
 -- What a query means, by looking at every row: the reference.
 local function matches(query, row)
     if query.by == 'all' then
-        return true
+        return query.prefix == nil or row[fields.ID]:sub(1, #query.prefix) == query.prefix
     elseif query.by == 'email' then
         return row[fields.EMAIL] == query.value:lower()
     elseif query.by == 'segment' then
@@ -98,7 +98,9 @@ end
 local function random_query()
     local by = ({'all', 'email', 'segment', 'tag', 'name'})[math.random(5)]
     local query = {by = by, order = math.random(2) == 1 and 'asc' or 'desc'}
-    if by == 'email' then
+    if by == 'all' then
+        query.prefix = ({'', 'c', 'c01', 'c019', 'd'})[math.random(7)]
+    elseif by == 'email' then
         query.value = 'Team@X.ru'
     elseif by == 'segment' then
         query.value = SEGMENTS[math.random(3)]
@@ -359,6 +361,7 @@ describe('every read of customers', function()
         {index = 'customer.tag', rows = 20, run = function() return find{by = 'tag', value = 't1'} end, most = 21},
         {index = 'customer.name', rows = 20, run = function() return find{by = 'name', value = 'иван'} end, most = 21},
         {index = 'customer.id', rows = 20, run = function() return find{by = 'all', order = 'desc'} end, most = 21},
+        {index = 'customer.id', rows = 20, run = function() return find{by = 'all', prefix = 'c02'} end, most = 21},
         {index = 'customer_segment.segment', rows = 5, most = 6, run = function()
             return lycosa.customer.segments{tenant = 'acme', limit = 5}
         end},

@@ -307,6 +307,8 @@ describe('segment figures', function()
             rows[i] = {id = 'c' .. i, name = 'n', segment = ('s%02d'):format(i)}
         end
         upsert(rows)
+        local begun = lycosa.customer.segments{tenant = 'acme', prefix = 's1', limit = 100}.rows
+        assert.are.same({10, 's10', 's19'}, {#begun, begun[1][3], begun[10][3]})
         local first = lycosa.customer.segments{tenant = 'acme', limit = 10}
         local second = lycosa.customer.segments{tenant = 'acme', limit = 10, cursor = first.next}
         assert.are.equal('s11', second.rows[1][3])

@@ -225,6 +225,14 @@ describe('document.list', function()
         assert.are.equal('', all_pages{tenant = 'acme', customer_id = 'none'})
     end)
 
+    it('goes through those whose ids begin with a prefix', function()
+        put({id = 'c9', text = 'x'})
+        put({id = 'e', text = 'x', customer_id = 'odd'})
+        assert.are.equal('d1 d2 | d3 d4 | d5', all_pages{tenant = 'acme', prefix = 'd', limit = 2})
+        assert.are.equal('d1 d3 | d5', all_pages{tenant = 'acme', customer_id = 'odd', prefix = 'd', limit = 2})
+        assert.are.equal('', all_pages{tenant = 'acme', prefix = 'd10'})
+    end)
+
     it('refuses cursors of other queries', function()
         local cursor = lycosa.document.list{tenant = 'acme', limit = 2}.next
         for _, args in ipairs({{tenant = 'other', cursor = cursor},

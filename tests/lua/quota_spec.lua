@@ -352,6 +352,7 @@ describe('quota.list, report, reset and remove', function()
             assert.are.equal(20, #run{tenant = 'acme', cursor = second.previous}.rows)
         end
         support.raises('INVALID_CURSOR', lycosa.quota.list, {tenant = 'acme', cursor = 'AAAA'})
+        assert.are.equal(6, #lycosa.quota.list{tenant = 'acme', prefix = 'q2'}.rows)
     end)
 
     it('marks what is 80 % taken', function()

@@ -71,6 +71,7 @@ return {
                 doc = 'segment orders by since, name by the folded name, the others by id'},
             {'value', T.text{max = 512}, optional = true,
                 doc = 'what to look for: equal, for name a prefix in any case; none with by = all'},
+            {'prefix', T.text{max = 128}, optional = true, doc = 'with by = all: how ids begin, byte by byte'},
             {'from', T.time, optional = true, doc = 'with by = segment: since at or after, unix seconds'},
             {'until', T.time, optional = true, doc = 'with by = segment: since before, unix seconds'},
             {'order', T.enum{'asc', 'desc'}, default = 'asc'},
@@ -94,6 +95,7 @@ return {
         doc = 'Figures of the segments by name: customers, revenue in cents, orders. Kept by every write, read by key.',
         args = {
             {'tenant', T.name},
+            {'prefix', T.text{max = 128}, optional = true, doc = 'how names begin, byte by byte'},
             {'cursor', cursor.TYPE, optional = true},
             {'limit', T.integer{min = 1, max = 1000}, default = 20},
         },

@@ -83,6 +83,7 @@ return {
         args = {
             {'tenant', T.name},
             {'customer_id', T.name, optional = true},
+            {'prefix', T.text{max = 128}, optional = true, doc = 'how ids begin, byte by byte'},
             {'cursor', cursor.TYPE, optional = true},
             {'limit', T.integer{min = 1, max = 1000}, default = 100},
         },

@@ -113,7 +113,10 @@ return {
     {
         name = 'quota.list', access = 'read', mode = 'read',
         doc = 'A page of a tenant\'s limits by name, as they were defined.',
-        args = {TENANT, CURSOR, PAGE_LIMIT},
+        args = {
+            TENANT, {'prefix', T.text{max = 128}, optional = true, doc = 'how names begin, byte by byte'},
+            CURSOR, PAGE_LIMIT,
+        },
         returns = page_of('QuotaLimitPage', QUOTA_LIMIT), errors = {'INVALID_CURSOR'}, run = quota.list,
     },
     {

@@ -185,6 +185,32 @@ local function reverse(rows)
     end
 end
 
+-- Valid UTF-8 holds no byte 255, so this is above every text that begins with a prefix. Two bytes, because the JIT
+-- compiler of Tarantool 2.6.0 crashes on appending the one-byte constant 255 (it takes it for its own mark -1).
+local ABOVE = '\255\255'
+
+local function with(anchor, part)
+    local key = {}
+    for i = 1, #anchor do
+        key[i] = anchor[i]
+    end
+    key[#key + 1] = part
+    return key
+end
+
+---Narrow a scan of all rows of its anchor to those whose next part of the key, a text, begins with a prefix.
+---@param scan lycosa.Scan
+---@param prefix string
+---@return lycosa.Scan the same
+function cursor.narrow(scan, prefix)
+    local inside, number = scan.inside, scan.fields[1]
+    scan.first, scan.last, scan.last_inclusive = with(scan.anchor, prefix), with(scan.anchor, prefix .. ABOVE), false
+    scan.inside = function(tuple)
+        return inside(tuple, scan) and tuple[number]:startswith(prefix)
+    end
+    return scan
+end
+
 ---One page of a range: at most limit + 1 rows are read, however large the range. Pages are stable: a row that is
 ---there during the whole walk stands on exactly one page, whatever else is inserted or deleted meanwhile.
 ---@param scan lycosa.Scan

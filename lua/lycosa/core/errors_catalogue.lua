@@ -22,6 +22,11 @@ return {
         message = 'memory is {used} % used, {space} accepts writes below {limit} %; raise LYCOSA_MEMORY_MB or delete rows',
     },
 
+    -- checkpoint
+    CHECKPOINT_BUSY = {kind = 'unavailable', message = 'copying took longer than it was given; nothing was copied'},
+    CHECKPOINT_CHANGED = {kind = 'conflict', message = 'thread {thread} was changed meanwhile; try again'},
+    CHECKPOINT_EXISTS = {kind = 'conflict', message = 'thread {thread} exists already; delete it first'},
+
     -- customer
     CUSTOMER_NOT_FOUND = {kind = 'not_found', message = 'customer {id} does not exist'},
     SEGMENT_NOT_FOUND = {kind = 'not_found', message = 'no customer is in segment {segment}'},

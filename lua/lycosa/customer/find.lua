@@ -36,10 +36,6 @@ local function inside_segment(tuple, scan)
         and (scan.from == nil or since >= scan.from) and (scan.before == nil or since < scan.before)
 end
 
-local function inside_name(tuple, scan)
-    return tuple[TENANT] == scan.anchor[1] and tuple[NAME_KEY]:startswith(scan.prefix)
-end
-
 local function inside_tag(tuple, scan)
     if tuple[TENANT] ~= scan.anchor[1] then
         return false
@@ -57,10 +53,11 @@ end
 
 local function by_all(args, space)
     local anchor = {args.tenant}
-    return {
+    local scan = {
         index = space.index.id, anchor = anchor, first = anchor, last = anchor, last_inclusive = true,
         fields = {ID}, kinds = {'string'}, inside = inside_tenant,
     }
+    return args.prefix and cursor.narrow(scan, args.prefix) or scan
 end
 
 local function by_email(args, space)
@@ -94,17 +91,11 @@ local function by_tag(args, space)
     }
 end
 
--- Valid UTF-8 holds no byte 255, so this is above every key that begins with the prefix. Two bytes, because the JIT
--- compiler of Tarantool 2.6.0 crashes on appending the one-byte constant 255 (it takes it for its own mark -1).
-local ABOVE = '\255\255'
-
 local function by_name(args, space)
-    local prefix = fields.fold_prefix(args.value)
-    return {
+    return cursor.narrow({
         index = space.index.name, anchor = {args.tenant},
-        first = {args.tenant, prefix}, last = {args.tenant, prefix .. ABOVE}, last_inclusive = false,
-        prefix = prefix, fields = {NAME_KEY, ID}, kinds = {'string', 'string'}, inside = inside_name,
-    }
+        fields = {NAME_KEY, ID}, kinds = {'string', 'string'}, inside = inside_tenant,
+    }, fields.fold_prefix(args.value))
 end
 
 local SCANS = {all = by_all, email = by_email, segment = by_segment, tag = by_tag, name = by_name}
@@ -116,6 +107,8 @@ local function check_arguments(args)
         end
     elseif args.value == nil then
         errors.raise('INVALID_ARGUMENT', {argument = 'value', problem = 'is missing'})
+    elseif args.prefix ~= nil then
+        errors.raise('INVALID_ARGUMENT', {argument = 'prefix', problem = 'has no meaning without by = all'})
     end
     if args.by == 'segment' then
         if args.from ~= nil and args['until'] ~= nil and args.from > args['until'] then
@@ -155,7 +148,7 @@ function find.find(args)
     local scan = SCANS[by](args, space)
     scan.descending = args.order == 'desc'
     scan.fingerprint = cursor.fingerprint{
-        'customer.find', args.tenant, by, args.value or '', args.from or '', args['until'] or '', args.order,
+        'customer.find', args.tenant, by, args.value or args.prefix or '', args.from or '', args['until'] or '', args.order,
     }
     return page(cursor.page(scan, args.cursor, args.limit))
 end

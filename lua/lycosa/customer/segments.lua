@@ -116,17 +116,21 @@ local function of_tenant(tuple, scan)
 end
 
 ---A page of figures, in the order of the segments' names.
----@param args {tenant: string, cursor: string?, limit: integer}
+---@param args {tenant: string, prefix: string?, cursor: string?, limit: integer}
 ---@return {rows: box.tuple[], next: string?, previous: string?}
 function segments.list(args)
     local anchor = {args.tenant}
-    local rows, next_page, previous_page = cursor.page({
+    local scan = {
         index = box.space.customer_segment.index.segment,
         anchor = anchor, first = anchor, last = anchor, last_inclusive = true,
         fields = FIELDS, kinds = KINDS, inside = of_tenant,
-        fingerprint = cursor.fingerprint{'customer.segments', args.tenant},
+        fingerprint = cursor.fingerprint{'customer.segments', args.tenant, args.prefix or ''},
         descending = false,
-    }, args.cursor, args.limit)
+    }
+    if args.prefix ~= nil then
+        cursor.narrow(scan, args.prefix)
+    end
+    local rows, next_page, previous_page = cursor.page(scan, args.cursor, args.limit)
     return {rows = rows, next = next_page or box.NULL, previous = previous_page or box.NULL}
 end
 

@@ -195,19 +195,23 @@ local function inside(tuple, scan)
 end
 
 ---A page of documents without their texts, in the order of their ids.
----@param args {tenant: string, customer_id: string?, cursor: string?, limit: integer}
+---@param args {tenant: string, customer_id: string?, prefix: string?, cursor: string?, limit: integer}
 ---@return {rows: box.tuple[], next: string?, previous: string?}
 function document.list(args)
     local index, range = 'id', {args.tenant}
     if args.customer_id ~= nil then
         index, range = 'customer', {args.tenant, args.customer_id}
     end
-    local rows, next_text, previous_text = cursor.page({
+    local scan = {
         index = box.space.document.index[index], anchor = range, first = range, last = range, last_inclusive = true,
         fields = {DOCUMENT.ID}, kinds = {'string'}, inside = inside, descending = false,
         tenant = args.tenant, customer_id = args.customer_id,
-        fingerprint = cursor.fingerprint{'document', index, args.tenant, args.customer_id or ''},
-    }, args.cursor, args.limit)
+        fingerprint = cursor.fingerprint{'document', index, args.tenant, args.customer_id or '', args.prefix or ''},
+    }
+    if args.prefix ~= nil then
+        cursor.narrow(scan, args.prefix)
+    end
+    local rows, next_text, previous_text = cursor.page(scan, args.cursor, args.limit)
     return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
 end
 

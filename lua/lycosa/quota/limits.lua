@@ -178,26 +178,28 @@ local function inside(tuple, scan)
 end
 
 ---A page of limits by name, for definitions and for reports.
----@param tenant string
----@param text string? cursor
----@param limit integer
+---@param args {tenant: string, prefix: string?, cursor: string?, limit: integer}
 ---@return box.tuple[] rows
 ---@return string? next
 ---@return string? previous
-function limits.page(tenant, text, limit)
-    local anchor = {tenant}
-    return cursor.page({
+function limits.page(args)
+    local anchor = {args.tenant}
+    local scan = {
         index = box.space.quota_limit.index.quota, anchor = anchor, first = anchor, last = anchor,
         last_inclusive = true, fields = {fields.QUOTA}, kinds = {'string'}, inside = inside, descending = false,
-        fingerprint = cursor.fingerprint{'quota', tenant},
-    }, text, limit)
+        fingerprint = cursor.fingerprint{'quota', args.tenant, args.prefix or ''},
+    }
+    if args.prefix ~= nil then
+        cursor.narrow(scan, args.prefix)
+    end
+    return cursor.page(scan, args.cursor, args.limit)
 end
 
 ---A page of definitions by name.
----@param args {tenant: string, cursor: string?, limit: integer}
+---@param args {tenant: string, prefix: string?, cursor: string?, limit: integer}
 ---@return {rows: box.tuple[], next: string?, previous: string?}
 function limits.list(args)
-    local rows, next_text, previous_text = limits.page(args.tenant, args.cursor, args.limit)
+    local rows, next_text, previous_text = limits.page(args)
     return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
 end
 

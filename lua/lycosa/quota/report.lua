@@ -50,7 +50,7 @@ function report.run(args)
             rows[i] = claims.limit{args.tenant, quota}
         end
     else
-        rows, next_text, previous_text = limits.page(args.tenant, args.cursor, args.limit)
+        rows, next_text, previous_text = limits.page(args)
     end
     for i = 1, #rows do
         rows[i] = figures(rows[i], now)

@@ -15,13 +15,16 @@ local retention = require('lycosa.request.retention')
 
 local request = {}
 
-local TENANT, BUCKET, CUSTOMER, KIND, STATUS = fields.TENANT, fields.BUCKET, fields.CUSTOMER, fields.KIND, fields.STATUS
+local TENANT, CUSTOMER, KIND, STATUS = fields.TENANT, fields.CUSTOMER, fields.KIND, fields.STATUS
 local QUESTION, ANSWER, MODEL, COST = fields.QUESTION, fields.ANSWER, fields.MODEL, fields.COST
 local TOKENS_IN, TOKENS_OUT, CACHED = fields.TOKENS_IN, fields.TOKENS_OUT, fields.CACHED
-local DURATION, CREATED, ERROR = fields.DURATION, fields.CREATED, fields.ERROR
+local DURATION, ERROR = fields.DURATION, fields.ERROR
 local S_KIND, S_REF, S_TITLE, S_QUOTE = fields.source.KIND, fields.source.REF, fields.source.TITLE, fields.source.QUOTE
 -- Fields of `request_total`.
 local T_KIND, T_DAY, T_REQUESTS, T_CACHED, T_FAILED, T_COST, T_IN, T_OUT = 3, 4, 5, 6, 7, 8, 9, 10
+
+local ONE_REQUEST, ONE_CACHED, ONE_FAILED = {'+', T_REQUESTS, 1}, {'+', T_CACHED, 1}, {'+', T_FAILED, 1}
+local SUMMED = {{T_COST, 'cost_microusd'}, {T_IN, 'tokens_in'}, {T_OUT, 'tokens_out'}}
 
 local EVERY_KIND = ''
 local DAY_SECONDS = 86400
@@ -80,16 +83,34 @@ local function is_same(stored, sources, args)
     return true
 end
 
-local function add_to_total(row, kind)
-    local totals, day = box.space.request_total, math.floor(row[CREATED] / DAY_SECONDS)
-    local key = {row[TENANT], kind, day}
-    local cached, failed = row[CACHED] and 1 or 0, row[STATUS] == 'failed' and 1 or 0
-    local updated = totals:update(key, {
-        {'+', T_REQUESTS, 1}, {'+', T_CACHED, cached}, {'+', T_FAILED, failed},
-        {'+', T_COST, row[COST]}, {'+', T_IN, row[TOKENS_IN]}, {'+', T_OUT, row[TOKENS_OUT]},
-    })
-    if updated == nil then
-        totals:insert{row[TENANT], row[BUCKET], kind, day, 1, cached, failed, row[COST], row[TOKENS_IN], row[TOKENS_OUT]}
+-- What a request adds to a row of sums. Only what changes: each operation of an update costs, and most requests that are
+-- served from the cache add nothing but themselves.
+local function additions(args)
+    local found = {ONE_REQUEST}
+    if args.cached then
+        table.insert(found, ONE_CACHED)
+    end
+    if args.status == 'failed' then
+        table.insert(found, ONE_FAILED)
+    end
+    for i = 1, #SUMMED do
+        local amount = args[SUMMED[i][2]]
+        if amount > 0 then
+            table.insert(found, {'+', SUMMED[i][1], amount})
+        end
+    end
+    return found
+end
+
+local function add_to_totals(args, bucket_id, day)
+    local totals, added = box.space.request_total, additions(args)
+    for _, kind in ipairs{EVERY_KIND, args.kind} do
+        if totals:update({args.tenant, kind, day}, added) == nil then
+            totals:insert{
+                args.tenant, bucket_id, kind, day, 1, args.cached and 1 or 0, args.status == 'failed' and 1 or 0,
+                args.cost_microusd, args.tokens_in, args.tokens_out,
+            }
+        end
     end
 end
 
@@ -130,18 +151,17 @@ function request.append(args, on_disk)
         errors.raise('REQUEST_EXISTS', {id = args.id})
     end
     memory.admit('request', 'request', bytes_of(args))
-    local bucket_id = bucket.of(tenant)
+    local bucket_id, now = bucket.of(tenant), clock.now()
     local row = space:insert{
         tenant, bucket_id, args.id, or_null(args.customer_id), args.kind, args.status, args.question,
         or_null(args.answer), or_null(args.model), args.cost_microusd, args.tokens_in, args.tokens_out, args.cached,
-        args.duration_ms, clock.now(), or_null(args.error),
+        args.duration_ms, now, or_null(args.error),
     }
     local sources = box.space.request_source
     for i, source in ipairs(args.sources) do
         sources:insert{tenant, bucket_id, args.id, i, source.kind, source.ref, source.title, source.quote}
     end
-    add_to_total(row, EVERY_KIND)
-    add_to_total(row, args.kind)
+    add_to_totals(args, bucket_id, math.floor(now / DAY_SECONDS))
     metrics.count('request.appended')
     return row
 end

@@ -24,6 +24,7 @@ schema.MIGRATIONS = {
     '0008_lookup',
     '0009_event',
     '0010_kv',
+    '0011_checkpoint',
     '0012_session',
 }
 

@@ -110,4 +110,7 @@ class WithoutOurErrors(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record stays."""
-        return not (record.exc_info and isinstance(record.exc_info[1], LycosaError))
+        seen = record.exc_info[1] if record.exc_info else None
+        while seen is not None and not isinstance(seen, LycosaError):
+            seen = seen.__cause__
+        return seen is None

@@ -11,6 +11,7 @@ from mcp.server.request_state import RequestStateSecurity
 from prometheus_client import CollectorRegistry
 
 import lycosa
+from lycosa.mcp import completions, listing, prompts, resources, subscriptions, tools
 from lycosa.mcp.asking import Asks, Serving
 from lycosa.mcp.failures import Failures, WithoutOurErrors
 from lycosa.mcp.middleware.figures import Figures
@@ -31,7 +32,7 @@ _LISTINGS_KEPT = 300
 _ASKED_FOR = 600.0
 
 # Tools whose answer is worth keeping for a moment, in seconds, and those that make it stale.
-_KEPT = {"compare_customers": 15.0, "segment_figures": 15.0}
+_KEPT = {"segment_figures": 15.0}
 _WRITES = ("upsert_customers", "delete_customers", "add_document")
 
 _INSTRUCTIONS = """
@@ -61,7 +62,10 @@ def build(
 
     @asynccontextmanager
     async def lifespan(_server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
-        yield at.as_context()
+        try:
+            yield at.as_context()
+        finally:
+            subscribed.close()
 
     _log_as_the_rest()
     middleware = [
@@ -91,6 +95,9 @@ def build(
     )
     # FastMCP gives one hint for everything; a record that was read is not a listing.
     del server._mcp_server.cache_hints["resources/read"]
+    for part in (tools, resources, listing, prompts, completions):
+        part.register(server)
+    subscribed = subscriptions.register(server)
     return server
 
 
@@ -113,6 +120,7 @@ def _log_as_the_rest() -> None:
             logger.removeHandler(handler)
         logger.propagate = True
         logger.setLevel(logging.WARNING)
-    answered = logging.getLogger("fastmcp.server.server")
-    if not any(isinstance(old, WithoutOurErrors) for old in answered.filters):
-        answered.addFilter(WithoutOurErrors())
+    for name in ("fastmcp.server.server", "fastmcp.prompts.function_prompt"):
+        answered = logging.getLogger(name)
+        if not any(isinstance(old, WithoutOurErrors) for old in answered.filters):
+            answered.addFilter(WithoutOurErrors())

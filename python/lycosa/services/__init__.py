@@ -10,6 +10,7 @@ from lycosa.procedures import Procedures
 from lycosa.services.access import Authenticator
 from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
+from lycosa.services.checkpoints import CheckpointService
 from lycosa.services.customers import CustomerService
 from lycosa.services.documents import DocumentService
 from lycosa.services.events import EventService
@@ -43,6 +44,7 @@ class Services:
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
         self.sessions = SessionService(procedures, settings)
+        self.checkpoints = CheckpointService(procedures)
         self.kv = KvService(procedures)
         self.system = SystemService(procedures)
 

@@ -74,6 +74,7 @@ class CustomerService:
         by: LookUp,
         value: str | None = None,
         *,
+        prefix: str | None = None,
         since_from: float | None = None,
         since_until: float | None = None,
         order: Order = "asc",
@@ -84,12 +85,13 @@ class CustomerService:
 
         `name` finds by prefix in any case, Russian too; `segment` is ordered by the time the relation began and may be
         bounded by it (unix seconds, `since_until` exclusive); the others are equal and ordered by id; `all` takes no
-        value. Raises Invalid for a cursor of another query.
+        value but the `prefix` of ids. Raises Invalid for a cursor of another query.
         """
         return await self._procedures.customer_find(
             tenant=identity.tenant,
             by=by,
             value=value,
+            prefix=prefix,
             from_=since_from,
             until=since_until,
             order=order,
@@ -111,10 +113,15 @@ class CustomerService:
             )
 
     async def segments(
-        self, identity: Identity, *, cursor: str | None = None, limit: int = 20
+        self, identity: Identity, *, prefix: str | None = None, cursor: str | None = None, limit: int = 20
     ) -> SegmentPage:
-        """Figures of the segments by name: customers, revenue in cents, orders. Kept by every write."""
-        return await self._procedures.customer_segments(tenant=identity.tenant, cursor=cursor, limit=limit)
+        """Figures of the segments by name: customers, revenue in cents, orders. Kept by every write.
+
+        Of all, or of those whose names begin with the prefix.
+        """
+        return await self._procedures.customer_segments(
+            tenant=identity.tenant, prefix=prefix, cursor=cursor, limit=limit
+        )
 
     async def segment(self, identity: Identity, segment: str) -> SegmentFigures:
         """Figures of one segment; the empty name stands for the customers in none. Raises NotFound."""

@@ -88,12 +88,16 @@ class DocumentService:
         identity: Identity,
         *,
         customer_id: str | None = None,
+        prefix: str | None = None,
         cursor: str | None = None,
         limit: int = 20,
     ) -> DocumentPage:
-        """A page of documents by id, of one customer or all, without their texts. Raises Invalid for a bad cursor."""
+        """A page of documents by id, of one customer or all, without their texts; `prefix` is how their ids begin.
+
+        Raises Invalid for a bad cursor.
+        """
         return await self._procedures.document_list(
-            tenant=identity.tenant, customer_id=customer_id, cursor=cursor, limit=limit
+            tenant=identity.tenant, customer_id=customer_id, prefix=prefix, cursor=cursor, limit=limit
         )
 
     async def delete(self, identity: Identity, ids: Sequence[str]) -> int:

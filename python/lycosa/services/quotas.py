@@ -88,9 +88,13 @@ class QuotaService:
             utc_offsets=offsets,
         )
 
-    async def find(self, identity: Identity, *, cursor: str | None = None, limit: int = 20) -> QuotaLimitPage:
-        """A page of up to `limit` (1..100) limits by name, as they were defined."""
-        return await self._procedures.quota_list(tenant=identity.tenant, cursor=cursor, limit=limit)
+    async def find(
+        self, identity: Identity, *, prefix: str | None = None, cursor: str | None = None, limit: int = 20
+    ) -> QuotaLimitPage:
+        """A page of up to `limit` (1..100) limits by name, as they were defined; `prefix` is how their names begin."""
+        return await self._procedures.quota_list(
+            tenant=identity.tenant, prefix=prefix, cursor=cursor, limit=limit
+        )
 
     async def report(
         self,
