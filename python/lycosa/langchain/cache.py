@@ -1,10 +1,10 @@
 """A cache of language models' answers in the store."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from typing import Any, Final
 
+import ormsgpack
 import structlog
 from langchain_core.caches import RETURN_VAL_TYPE, BaseCache
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generation, GenerationChunk
@@ -18,7 +18,7 @@ __all__ = ["LycosaCache"]
 
 _log = structlog.get_logger(__name__)
 
-_JSON: Final = "application/json"
+_MESSAGE_PACK: Final = "application/msgpack"
 _CHATS: Final[dict[str, type[ChatGeneration]]] = {
     "ChatGeneration": ChatGeneration,
     "ChatGenerationChunk": ChatGenerationChunk,
@@ -104,7 +104,7 @@ class LycosaCache(BaseCache):
                 key,
                 value,
                 ttl=self._ttl,
-                media_type=_JSON,
+                media_type=_MESSAGE_PACK,
                 timeout=self._patience,
             )
         except LycosaError as problem:
@@ -117,27 +117,25 @@ class LycosaCache(BaseCache):
 
 
 def _encoded(answer: Sequence[Generation]) -> bytes:
-    """Raises Invalid, TypeError or ValueError for what JSON cannot hold."""
-    parts = []
+    """Raises Invalid, TypeError or ValueError for what cannot be kept."""
+    parts: list[dict[str, Any]] = []
     for one in answer:
         name = type(one).__name__
-        info = json.dumps(one.generation_info, ensure_ascii=False)
+        part: dict[str, Any] = {"class": name, "info": one.generation_info}
         if isinstance(one, ChatGeneration) and _CHATS.get(name) is type(one):
-            message = f'"message":"{name_of(one.message)}","fields":{fields_of(one.message)}'
-            parts.append(f'{{"class":"{name}","info":{info},{message}}}')
+            part |= {"message": name_of(one.message), "fields": fields_of(one.message)}
         elif _TEXTS.get(name) is type(one):
-            parts.append(
-                f'{{"class":"{name}","info":{info},"text":{json.dumps(one.text, ensure_ascii=False)}}}'
-            )
+            part["text"] = one.text
         else:
             raise TypeError(f"{name} is not one of LangChain's own")
-    return f"[{','.join(parts)}]".encode()
+        parts.append(part)
+    return ormsgpack.packb(parts)
 
 
 def _decoded(value: bytes) -> list[Generation]:
     """Raises ValueError, KeyError or TypeError for what is not such an answer."""
     answer: list[Generation] = []
-    for part in json.loads(value):
+    for part in ormsgpack.unpackb(value):
         if "message" in part:
             message = message_of(part["message"], part["fields"])
             answer.append(_CHATS[part["class"]](message=message, generation_info=part["info"]))

@@ -119,8 +119,7 @@ def _row(message: BaseMessage) -> Message:
         exclude.add("content")
     else:
         content = _CONTROLS.sub(" ", str(message.text))[: MOST_CONTENT // 4]
-    # JSON escapes what is below a blank, and no other control characters.
-    body = _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", fields_of(message, exclude))
+    fields = fields_of(message, exclude)
     extra: dict[str, str | bool] = {"class": name_of(message)}
     if message.id is not None:
         extra["own_id"] = True
@@ -129,10 +128,19 @@ def _row(message: BaseMessage) -> Message:
         _ROLES.get(message.type, "user"),
         content,
         id=message.id,
-        body=None if body == "{}" else body,
+        body=_json(fields) if fields else None,
         tokens=usage["output_tokens"] if usage else None,
         extra=extra,
     )
+
+
+def _json(fields: dict[str, Any]) -> str:
+    """JSON escapes what is below a blank, and no other control characters."""
+    try:
+        text = json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
+    except (TypeError, ValueError, RecursionError) as problem:
+        raise Invalid(f"the message cannot be written as JSON: {problem}", code="MESSAGE_NOT_JSON") from None
+    return _CONTROLS.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _message(row: SessionMessage) -> BaseMessage:

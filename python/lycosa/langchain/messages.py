@@ -1,4 +1,4 @@
-"""LangChain's messages as JSON. What comes back is made of the classes named here and of no other."""
+"""LangChain's messages as data. What comes back is made of the classes named here and of no other."""
 
 from typing import Any, Final
 
@@ -54,10 +54,10 @@ def name_of(message: BaseMessage) -> str:
     return name
 
 
-def fields_of(message: BaseMessage, exclude: set[str] | None = None) -> str:
-    """Its fields that are not what they are by default, as JSON. Raises Invalid for what JSON cannot hold."""
+def fields_of(message: BaseMessage, exclude: set[str] | None = None) -> dict[str, Any]:
+    """Its fields that are not what they are by default, in the types of JSON. Raises Invalid for what has none."""
     try:
-        return message.model_dump_json(exclude_defaults=True, exclude=exclude)
+        return message.model_dump(mode="json", exclude_defaults=True, exclude=exclude)
     except (PydanticSerializationError, UnicodeEncodeError, RecursionError) as problem:
         raise Invalid(f"the message cannot be written as JSON: {problem}", code="MESSAGE_NOT_JSON") from None
 
