@@ -25,7 +25,7 @@ schema.MIGRATIONS = {
     '0009_event',
     '0010_kv',
     '0011_checkpoint',
-    '0012_session',
+    '0013_session',
 }
 
 local function load_migration(module)

@@ -52,7 +52,7 @@ local function create_gone()
 end
 
 return {
-    id = 12, name = 'session',
+    id = 13, name = 'session',
     up = function()
         create_session()
         create_message()
