@@ -15,7 +15,9 @@ profile=${1:-runtime}
 retry=${2:-}
 server=${TARANTOOL:-tarantool}
 log=$(mktemp "${TMPDIR:-/tmp}/lycosa-setup.XXXXXX")
-trap 'rm -f "$log"' EXIT
+jobs=()
+# What runs in the background does not hear Ctrl-C.
+trap 'kill "${jobs[@]}" 2>/dev/null || true; rm -f "$log" "$log".*' EXIT
 
 say() { printf 'lycosa: %s\n' "$*"; }
 
@@ -178,14 +180,36 @@ fingerprint() { # FILE...
     { pwd && .venv/bin/python --version && cat pyproject.toml "$@"; } | digest
 }
 
+# The packages of a file by one pip for each core, up to four: pip unpacks one package after the other. The file names
+# every package, so nothing is left to resolve and the parts share nothing. Byte code is made at the first import, and
+# only of what is imported: all of it takes as long as everything else here.
+install_parts() { # FILE
+    local parts part status=0
+    parts=$(nproc 2>/dev/null || echo 1)
+    ((parts <= 4)) || parts=4
+    for ((part = 0; part < parts; part++)); do
+        # A package begins in the first column; the lines of its hashes are indented. Every part has the file's options.
+        awk -v parts="$parts" -v part="$part" '
+            /^[^ #]/ { mine = /^-/ || count++ % parts == part }
+            /^#/ { next }
+            mine' "$1" >"$log.$part.txt"
+        .venv/bin/python -m pip --disable-pip-version-check --no-input install --no-compile --require-hashes --no-deps \
+            -r "$log.$part.txt" >"$log.$part" 2>&1 </dev/null &
+        jobs+=($!)
+    done
+    for ((part = 0; part < parts; part++)); do
+        wait "${jobs[part]}" || { status=1 && cp "$log.$part" "$log"; }
+    done
+    jobs=()
+    return $status
+}
+
 install_pinned() { # FILE
     local stamp=.venv/.ready-$profile wanted
     wanted=$(fingerprint "$1")
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     say "installing the pinned Python packages of $1 (about a minute)"
-    # The file names every package, so nothing is left to resolve. Byte code is made at the first import, and only of what
-    # is imported: all of it takes as long as everything else here.
-    pip install --no-compile --require-hashes --no-deps -r "$1" && pip install --no-deps --no-build-isolation --editable . || {
+    install_parts "$1" && pip install --no-deps --no-build-isolation --editable . || {
         tail -n 15 "$log" >&2
         fail "pip could not install the packages of $1 (its last words are above)." \
             "Check the way to your package index, then run make again"

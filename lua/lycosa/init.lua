@@ -26,6 +26,7 @@ local DOMAINS = {
     'kv',
     'session',
     'checkpoint',
+    'access',
 }
 
 local descriptions = {}

@@ -1,14 +1,16 @@
 """Who asks."""
 
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from lycosa.errors import Denied
 from lycosa.settings import Settings
 
 # read what is kept; write it; spend money or quotas outside; admin: limits, providers, the cache, keys.
 # None of them holds another.
-SCOPES = ("read", "write", "spend", "admin")
-ALL_SCOPES = frozenset(SCOPES)
+Scope = Literal["read", "write", "spend", "admin"]
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+ALL_SCOPES: frozenset[str] = frozenset(SCOPES)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """GENERATED from the server's contract by `make contract`; do not edit."""
 
-# ruff: noqa: E501, F401
+# ruff: noqa: E501
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -23,6 +23,30 @@ _new = tuple.__new__
 def _bytes(value: Any) -> Any:
     """Bytes that happen to be UTF-8 arrive as text."""
     return value.encode() if type(value) is str else value
+
+
+class AccessKeysFull(Exhausted):
+    """a tenant has at most {limit} API keys; those that ended count for 90 days"""
+
+    code = "ACCESS_KEYS_FULL"
+
+
+class AccessKeyExists(Conflict):
+    """API key {id} was made before with other content"""
+
+    code = "ACCESS_KEY_EXISTS"
+
+
+class AccessKeyNotFound(NotFound):
+    """API key {id} does not exist"""
+
+    code = "ACCESS_KEY_NOT_FOUND"
+
+
+class AccessKeyRefused(Denied):
+    """the API key {problem}"""
+
+    code = "ACCESS_KEY_REFUSED"
 
 
 class CheckpointBusy(Unavailable):
@@ -242,6 +266,10 @@ class UnknownArgument(Invalid):
 
 
 ERRORS: dict[str, type[LycosaError]] = {
+    "ACCESS_KEYS_FULL": AccessKeysFull,
+    "ACCESS_KEY_EXISTS": AccessKeyExists,
+    "ACCESS_KEY_NOT_FOUND": AccessKeyNotFound,
+    "ACCESS_KEY_REFUSED": AccessKeyRefused,
     "CHECKPOINT_BUSY": CheckpointBusy,
     "CHECKPOINT_CHANGED": CheckpointChanged,
     "CHECKPOINT_EXISTS": CheckpointExists,
@@ -279,6 +307,55 @@ ERRORS: dict[str, type[LycosaError]] = {
     "SESSION_NOT_FOUND": SessionNotFound,
     "UNKNOWN_ARGUMENT": UnknownArgument,
 }
+
+
+class AccessGranted(NamedTuple):
+    """AccessGranted as the store answers it."""
+
+    tenant: str
+    scopes: list[Literal["read", "write", "spend", "admin"]]
+    expires_at: float | None
+
+
+def _accessgranted(value: Any) -> AccessGranted:
+    return AccessGranted(
+        tenant=value["tenant"],
+        scopes=value["scopes"],
+        expires_at=value.get("expires_at"),
+    )
+
+
+class AccessKey(NamedTuple):
+    """AccessKey as the store answers it."""
+
+    id: str
+    name: str
+    scopes: list[Literal["read", "write", "spend", "admin"]]
+    created_at: float
+    created_by: str | None
+    expires_at: float | None
+    revoked_at: float | None
+    last_used_at: float | None
+
+
+def _accesskey(value: Any) -> AccessKey:
+    return _new(AccessKey, value if len(value) == 8 else value[:8])
+
+
+class AccessKeyPage(NamedTuple):
+    """AccessKeyPage as the store answers it."""
+
+    rows: list[AccessKey]
+    next: str | None
+    previous: str | None
+
+
+def _accesskeypage(value: Any) -> AccessKeyPage:
+    return AccessKeyPage(
+        rows=[_accesskey(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
 
 
 class CacheDeleted(NamedTuple):
@@ -1980,6 +2057,80 @@ class Procedures:
             if coalesce
             else None
         )
+
+    async def access_authenticate(
+        self, *, id: str, proof: str, timeout: float | None = None
+    ) -> AccessGranted:
+        """Whose an API key is and what it may. That it was revoked or has expired is told only to who has its secret.
+
+        proof: SHA-256 of the secret, in hexadecimal
+        Raises AccessKeyRefused.
+        """
+        args: dict[str, Any] = {"id": id, "proof": proof}
+        answer = await self._call("lycosa.access.authenticate", args, timeout)
+        return _accessgranted(answer)
+
+    async def access_create(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        proof: str,
+        name: str,
+        scopes: Sequence[Literal["read", "write", "spend", "admin"]],
+        expires_at: float | None = None,
+        created_by: str | None = None,
+        timeout: float | None = None,
+    ) -> AccessKey:
+        """Make an API key. Its secret stays with who made it: here comes its proof, the SHA-256 of the secret. The same call repeated answers the key that is there.
+
+        tenant: whose key it is
+        id: by chance, of a-z and 2-7
+        proof: SHA-256 of the secret, in hexadecimal
+        name: its purpose
+        scopes: what it may
+        expires_at: unix seconds; never when absent
+        created_by: key of who asks for it
+        Raises AccessKeysFull, AccessKeyExists, InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id, "proof": proof, "name": name, "scopes": scopes}
+        if expires_at is not None:
+            args["expires_at"] = expires_at
+        if created_by is not None:
+            args["created_by"] = created_by
+        answer = await self._call("lycosa.access.create", args, timeout)
+        return _accesskey(answer)
+
+    async def access_list(
+        self,
+        *,
+        tenant: str,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> AccessKeyPage:
+        """A page of the API keys of a tenant, the newest first. Those that ended are listed for 90 days.
+
+        tenant: whose key it is
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.access.list", args, timeout)
+        return _accesskeypage(answer)
+
+    async def access_revoke(self, *, tenant: str, id: str, timeout: float | None = None) -> AccessKey:
+        """End an API key at once. One that was revoked before stays as it was.
+
+        tenant: whose key it is
+        Raises AccessKeyNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.access.revoke", args, timeout)
+        return _accesskey(answer)
 
     async def cache_delete(
         self, *, tenant: str, keys: Sequence[str], timeout: float | None = None

@@ -5,12 +5,25 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, Field, SecretStr, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lycosa.errors import Invalid
 
 Port = Annotated[int, Field(ge=1, le=65535)]
+
+
+def _words(value: object) -> object:
+    """What stands between commas."""
+    return (
+        tuple(word.strip() for word in value.split(",") if word.strip()) if isinstance(value, str) else value
+    )
+
+
+Words = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_words), Field(max_length=100)]
+# Whoever can check a signature of these cannot make one.
+Asymmetric = Literal["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA"]
+Algorithms = Annotated[tuple[Asymmetric, ...], NoDecode, BeforeValidator(_words), Field(min_length=1)]
 
 
 def _named(name: str) -> AliasChoices:
@@ -67,9 +80,28 @@ class Settings(BaseSettings):
     authentication: Literal["off", "required"] = Field(
         default="off", description="required: whoever asks over HTTP shows an API key or a token."
     )
-    allow_remote: bool = Field(
-        default=False, description="Listen beyond loopback, where nobody is asked who they are."
+    allowed_hosts: Words = Field(
+        default=(),
+        description="Names besides loopback's by which HTTP is asked, between commas; *.name for all below.",
     )
+    allowed_origins: Words = Field(
+        default=(), description="Origins besides its own whose web pages may ask, between commas."
+    )
+    jwt_issuer: str | None = Field(default=None, max_length=512, description="Of tokens: their `iss`.")
+    jwt_audience: str | None = Field(default=None, max_length=512, description="Of tokens: in their `aud`.")
+    jwt_jwks_url: str | None = Field(default=None, description="Where the issuer shows its keys.")
+    jwt_key_file: Path | None = Field(
+        default=None, description="Or its public keys in a file: PEM, or a JWK set."
+    )
+    jwt_secret: SecretStr | None = Field(
+        default=None, description="Or a secret shared with it, of 32 bytes at least: HS256 alone."
+    )
+    jwt_algorithms: Algorithms = Field(
+        default=("RS256", "ES256", "EdDSA"), description="Accepted of tokens, between commas."
+    )
+    jwt_leeway: float = Field(default=30.0, ge=0, le=300, description="Seconds that clocks may be apart.")
+    jwt_tenant_claim: str = Field(default="tenant", min_length=1, max_length=128)
+    jwt_scope_claim: str = Field(default="scope", min_length=1, max_length=128)
     tenant: str = Field(default="default", min_length=1, max_length=128)
     call_timeout: float = Field(default=5.0, gt=0, le=600, description="Deadline of one call, seconds.")
     llm: str = Field(
@@ -89,7 +121,7 @@ class Settings(BaseSettings):
         default=None,
         min_length=1,
         max_length=128,
-        description="Quota of which every analysis asked over HTTP takes one unit.",
+        description="Quota of which every analysis asked over HTTP or MCP takes one unit.",
     )
     search_timeout: float = Field(
         default=20.0, gt=0, le=590, description="Deadline of a search outside, seconds."
@@ -167,6 +199,19 @@ class Settings(BaseSettings):
             raise ValueError("holds control characters")
         return value
 
+    @field_validator("jwt_jwks_url")
+    @classmethod
+    def _trusted_address(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        on_this_machine = parts.hostname in ("127.0.0.1", "::1", "localhost")
+        if not parts.hostname or not (
+            parts.scheme == "https" or (parts.scheme == "http" and on_this_machine)
+        ):
+            raise ValueError("is not https://..., nor http:// on this machine")
+        return value
+
     @field_validator("tavily_base_url", "perplexity_base_url")
     @classmethod
     def _web_address(cls, value: str) -> str:
@@ -176,6 +221,11 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
             raise ValueError("is not http(s)://host[:port][/path]")
         return value
+
+    @property
+    def accepts_tokens(self) -> bool:
+        """Whether keys of tokens are named."""
+        return any((self.jwt_jwks_url, self.jwt_key_file, self.jwt_secret))
 
     @property
     def password_file(self) -> Path:

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator
 from mcp_types import ResourceLink, TextContent
 
 from lycosa.identity import Identity
+from lycosa.mcp.answers import uri
 from lycosa.procedures import Procedures
 from lycosa.settings import Settings
 from tests.integration.mcp_world import MODES, World, answered, call, content, refused, words
@@ -193,7 +194,7 @@ async def test_documents_are_kept_once_and_found(world: World, mcp: Client[Any])
             break
     assert [hit["id"] for hit in content(found)["hits"]] == [first["id"]]
     assert "data, never instructions" in words(found)
-    assert f"document://{first['id']}" in [b.uri for b in found.content if isinstance(b, ResourceLink)]
+    assert uri("document", first["id"]) in [b.uri for b in found.content if isinstance(b, ResourceLink)]
 
 
 async def test_a_long_passage_is_cut_and_says_so(world: World) -> None:

@@ -16,7 +16,7 @@ import pytest
 import pytest_asyncio
 
 from lycosa.errors import Conflict, Denied, Invalid
-from lycosa.rest.server import listen, require_loopback, serve
+from lycosa.rest.server import listen, require_safe, serve
 from tests.conftest import ROOT, Store
 from tests.integration.rest_client import free_port, serving
 
@@ -167,12 +167,12 @@ async def test_the_description_is_whole(rest: httpx.AsyncClient) -> None:
 
 def test_listens_on_loopback_only(server: Store) -> None:
     for host in ("127.0.0.1", "localhost", "::1", "127.8.8.8"):
-        require_loopback(server.settings(http_host=host))
+        require_safe(server.settings(http_host=host))
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.com", ""):
         with pytest.raises(Denied) as raised:
-            require_loopback(server.settings(http_host=host))
-        assert "LYCOSA_ALLOW_REMOTE=1" in raised.value.message
-    require_loopback(server.settings(http_host="0.0.0.0", allow_remote=True))
+            require_safe(server.settings(http_host=host))
+        assert "LYCOSA_AUTHENTICATION=required" in raised.value.message
+    require_safe(server.settings(http_host="0.0.0.0", authentication="required"))
 
 
 async def test_a_port_in_use(server: Store) -> None:
@@ -187,7 +187,7 @@ async def test_a_port_in_use(server: Store) -> None:
         listen("192.0.2.1", 8000)
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 async def test_stops_within_five_seconds_with_a_request_that_hangs(own_server: Store) -> None:
     stop, ready = asyncio.Event(), asyncio.Event()
     settings = own_server.settings(http_port=free_port(), call_timeout=30.0)

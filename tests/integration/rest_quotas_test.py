@@ -15,6 +15,8 @@ from starlette.responses import JSONResponse, Response
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures, UtcOffsetInput
 from lycosa.rest.app import create_app
+from lycosa.rest.authorized import needs
+from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.requiring import QuotaLeft, RequireQuota
 from tests.conftest import Store
 from tests.integration.rest_client import free_port, serving
@@ -23,26 +25,30 @@ from tests.integration.rest_errors_test import problem
 Search = Annotated[QuotaLeft, Depends(RequireQuota("search"))]
 Spent = Annotated[QuotaLeft, Depends(RequireQuota("поиск, USD", Decimal("0.50"), scale=2))]
 
-shop = APIRouter()
+shop = APIRouter(route_class=JsonRoute)
 
 
 @shop.get("/search")
+@needs("spend")
 async def search(left: Search) -> dict[str, str]:
     return {"left": str(left.left), "limit": str(left.limit)}
 
 
 @shop.get("/spend", dependencies=[Depends(RequireQuota("search"))])
+@needs("spend")
 async def spend(left: Spent) -> Response:
     # A response of the route's own: its headers have to be there, too.
     return JSONResponse({"left": str(left.left)}, headers={"x-own": "1"})
 
 
 @shop.get("/open", dependencies=[Depends(RequireQuota("nobody-defined", optional=True))])
+@needs("spend")
 async def for_all() -> dict[str, str]:
     return {}
 
 
 @shop.get("/closed", dependencies=[Depends(RequireQuota("nobody-defined"))])
+@needs("spend")
 async def for_nobody() -> dict[str, str]:
     return {}
 
@@ -60,7 +66,7 @@ async def protected(server: Store, tenant: str) -> AsyncIterator[httpx.AsyncClie
     app.include_router(shop)
     async with (
         app.router.lifespan_context(app),
-        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client,
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://localhost") as client,
     ):
         yield client
 

@@ -2,9 +2,8 @@
 
 import pytest
 
-from lycosa.errors import Denied, Unauthenticated
-from lycosa.identity import ALL_SCOPES, Identity
-from lycosa.services.access import Authenticator
+from lycosa.errors import Denied
+from lycosa.identity import Identity
 from lycosa.settings import Settings
 
 
@@ -19,18 +18,3 @@ def test_a_scope_that_is_missing_is_named() -> None:
     with pytest.raises(Denied) as raised:
         reader.require("spend")
     assert (raised.value.code, raised.value.details) == ("SCOPE_MISSING", {"scope": "spend"})
-
-
-async def test_without_a_credential_the_local_caller_asks_unless_one_is_required() -> None:
-    local = await Authenticator(_settings(tenant="acme")).identify(None)
-    assert (local.tenant, local.scopes, local.key_id) == ("acme", ALL_SCOPES, None)
-    with pytest.raises(Unauthenticated) as raised:
-        await Authenticator(_settings(authentication="required")).identify(None)
-    assert (raised.value.kind, raised.value.code, raised.value.missing) == ("denied", "UNAUTHENTICATED", True)
-
-
-async def test_a_wrong_credential_is_refused_even_where_none_is_required() -> None:
-    with pytest.raises(Unauthenticated) as raised:
-        await Authenticator(_settings()).identify("nonsense")
-    assert not raised.value.missing
-    assert "nonsense" not in raised.value.message

@@ -22,6 +22,12 @@ return {
         message = 'memory is {used} % used, {space} accepts writes below {limit} %; raise LYCOSA_MEMORY_MB or delete rows',
     },
 
+    -- access
+    ACCESS_KEY_EXISTS = {kind = 'conflict', message = 'API key {id} was made before with other content'},
+    ACCESS_KEY_NOT_FOUND = {kind = 'not_found', message = 'API key {id} does not exist'},
+    ACCESS_KEY_REFUSED = {kind = 'denied', message = 'the API key {problem}'},
+    ACCESS_KEYS_FULL = {kind = 'exhausted', message = 'a tenant has at most {limit} API keys; those that ended count for 90 days'},
+
     -- checkpoint
     CHECKPOINT_BUSY = {kind = 'unavailable', message = 'copying took longer than it was given; nothing was copied'},
     CHECKPOINT_CHANGED = {kind = 'conflict', message = 'thread {thread} was changed meanwhile; try again'},

@@ -25,6 +25,7 @@ schema.MIGRATIONS = {
     '0009_event',
     '0010_kv',
     '0011_checkpoint',
+    '0012_access',
     '0013_session',
 }
 

@@ -33,9 +33,8 @@ async def mcp(run: Invocation) -> None:
         configure_logging(run.settings.log_level, stream=sys.stderr)
         # Half a second: after what can be refused at once.
         from lycosa.mcp.server import build
-        from lycosa.services.access import Authenticator
 
-        server = build(session.services, run.settings, Authenticator(run.settings))
+        server = build(session.services, run.settings, session.services.authenticator)
         preparing = asyncio.create_task(session.services.prepare(), name="lycosa-prepare")
         relay = _Relay()
         serving = asyncio.create_task(server.run_stdio_async(show_banner=False), name="lycosa-mcp")

@@ -61,11 +61,11 @@ async def up(
     home = startup.find_home(os.environ)
     startup.check(settings)
     from lycosa.rest.server import (
-        require_loopback,
+        require_safe,
         serve,
     )  # takes a second: after what can be refused at once
 
-    require_loopback(settings)
+    require_safe(settings)
     configure_logging(settings.log_level, server_log(settings))
     store = Store(settings, tarantool, home)
 

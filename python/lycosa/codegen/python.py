@@ -21,7 +21,7 @@ _SCALARS = {
 
 _HEADER = '''"""GENERATED from the server's contract by `make contract`; do not edit."""
 
-# ruff: noqa: E501, F401
+# ruff: noqa: E501
 
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence

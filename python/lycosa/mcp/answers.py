@@ -44,7 +44,7 @@ def page_hint(next_page: str | None, tool: str) -> str | None:
 
 def uri(scheme: str, name: str, rest: str = "") -> str:
     """The URI of one of our resources. What a name holds besides letters and digits is encoded."""
-    return f"{scheme}://{quote(name, safe=':')}{rest}"
+    return f"{scheme}://{quote(name, safe='')}{rest}"
 
 
 def link(scheme: str, name: str, title: str, rest: str = "") -> ResourceLink:

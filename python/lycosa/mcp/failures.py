@@ -6,6 +6,7 @@ that fails is a JSON-RPC error with the same content as its `data`.
 
 import json
 import logging
+from collections.abc import Mapping
 from typing import Any
 
 import structlog
@@ -16,11 +17,12 @@ from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from pydantic import ValidationError
 
-from lycosa.errors import Internal, Invalid, LycosaError, NotFound
+from lycosa.errors import Internal, Invalid, LycosaError, NotFound, TimedOut
 
 _log = structlog.get_logger("lycosa.mcp")
 
 _SHOWN = 300
+_LATE = -32000
 _WRONG_PARAMETERS = frozenset({"invalid", "not_found"})
 
 
@@ -57,6 +59,12 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
             return seen
         if isinstance(seen, ValidationError):
             return _invalid(seen)
+        if _is_late(seen):
+            return TimedOut(
+                "the tool did not answer within its time; whether it was done is not known",
+                code="TOOL_TIMED_OUT",
+                details={"name": name[:_SHOWN]},
+            )
         if isinstance(seen, NotFoundError):
             shown = name[:_SHOWN]
             return NotFound(f"there is no {shown}", code="NAME_UNKNOWN", details={"name": shown})
@@ -65,6 +73,11 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
         # Its own words: already without what was behind them.
         return Internal(str(problem)[:_SHOWN], code="INTERNAL")
     return Internal("the request failed; the log says why", code="INTERNAL")
+
+
+def _is_late(problem: BaseException) -> bool:
+    """Whether FastMCP stopped a tool whose time was over. It has no error of its own for that."""
+    return isinstance(problem, MCPError) and problem.error.code == _LATE
 
 
 def _invalid(problem: ValidationError) -> Invalid:
@@ -83,15 +96,17 @@ class Failures(Middleware):
 
     async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         """Answer, or raise MCPError."""
+        # A call that MCP itself refuses comes here as it was sent, and stays an error of the protocol.
+        calls = context.method == "tools/call" and not isinstance(context.message, Mapping)
         try:
             return await call_next(context)
         except MCPError as problem:
-            if context.method != "tools/call" or problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
+            if not calls or problem.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY:
                 raise
             return result_of(cause_of(problem, context.message.name))
         except Exception as problem:
             ours = isinstance(problem, FastMCPError | NotFoundError | LycosaError)
-            if context.method == "tools/call":
+            if calls:
                 if not ours:
                     _log.exception("mcp_failed", error=type(problem).__name__)
                 return result_of(cause_of(problem, context.message.name))
@@ -111,6 +126,6 @@ class WithoutOurErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record stays."""
         seen = record.exc_info[1] if record.exc_info else None
-        while seen is not None and not isinstance(seen, LycosaError):
+        while seen is not None and not (isinstance(seen, LycosaError) or _is_late(seen)):
             seen = seen.__cause__
         return seen is None

@@ -16,13 +16,13 @@ from prometheus_client import CollectorRegistry
 from starlette.requests import Request
 from starlette.types import Receive, Scope, Send
 
+from lycosa.mcp import subscriptions
 from lycosa.mcp.asking import Asks, Caller
 from lycosa.mcp.server import build
 from lycosa.mcp.shared_sessions import SharedSessions
 from lycosa.services import Services
+from lycosa.services.access import bearer
 from lycosa.settings import Settings
-
-_BEARER = b"bearer "
 
 
 async def open_endpoint(
@@ -85,6 +85,7 @@ class Endpoint:
 
     async def drain(self, within: float) -> None:
         """Wait for calls in flight, up to `within` seconds; then end every stream."""
+        subscriptions.close(self._server)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(within):
                 await self._idle.wait()
@@ -98,9 +99,4 @@ class Endpoint:
 
 
 def _credential(scope: Scope) -> str | None:
-    """What follows `Bearer`; another scheme is handed on whole, to be refused."""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            text = value[len(_BEARER) :] if value[: len(_BEARER)].lower() == _BEARER else value
-            return str(text, "latin-1").strip()
-    return None
+    return bearer([str(value, "latin-1") for name, value in scope["headers"] if name == b"authorization"])

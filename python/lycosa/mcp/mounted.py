@@ -3,13 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
-from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lycosa.background_import import import_in_background
 from lycosa.errors import NotFound, Unavailable
 from lycosa.services import Services
 from lycosa.services.access import Authenticator
@@ -61,7 +61,7 @@ class Mounted:
     ) -> None:
         try:
             # 0.6 s of imports, in which REST already answers.
-            made = await asyncio.to_thread(import_module, "lycosa.mcp.http")
+            made: Any = await import_in_background("lycosa.mcp.http")
         except ImportError as problem:
             self._missing = True
             self._known.set()

@@ -61,11 +61,11 @@ def build(
     at = Serving(services, settings, authenticator)
 
     @asynccontextmanager
-    async def lifespan(_server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
         try:
             yield at.as_context()
         finally:
-            subscribed.close()
+            subscriptions.close(server)
 
     _log_as_the_rest()
     middleware = [
@@ -95,9 +95,8 @@ def build(
     )
     # FastMCP gives one hint for everything; a record that was read is not a listing.
     del server._mcp_server.cache_hints["resources/read"]
-    for part in (tools, resources, listing, prompts, completions):
+    for part in (tools, resources, listing, prompts, completions, subscriptions):
         part.register(server)
-    subscribed = subscriptions.register(server)
     return server
 
 

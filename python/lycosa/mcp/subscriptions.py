@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import structlog
 from fastmcp import FastMCP
@@ -34,12 +35,12 @@ from lycosa.mcp.listing import listed
 from lycosa.mcp.resources import SCOPE, body, is_ours
 from lycosa.services import Services
 
-__all__ = ["Subscriptions", "register"]
+__all__ = ["Subscriptions", "close", "register"]
 
 _log = structlog.get_logger(__name__)
 
 # Seconds between two looks.
-_EVERY: Final = 1.0
+_EVERY = 1.0
 # What one client and one process look at.
 _MOST_OF_ONE: Final = 32
 _MOST: Final = 512
@@ -82,7 +83,7 @@ class _Watched:
 class Subscriptions:
     """What the clients of one server have subscribed to. `close` ends their streams as the protocol wants it."""
 
-    def __init__(self, every: float = _EVERY) -> None:
+    def __init__(self, every: float) -> None:
         """`every` is the time between two looks, in seconds."""
         self._every = every
         self._watched: dict[_Place, _Watched] = {}
@@ -149,6 +150,7 @@ class Subscriptions:
             handler.close()
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
     async def _known(self, uris: Sequence[str]) -> dict[str, _Watched]:
         """Those that are resources of ours, each looked at once, so that the first change counts."""
@@ -260,9 +262,20 @@ def _full(most: int) -> Exhausted:
     )
 
 
-def register(server: FastMCP[Any]) -> Subscriptions:
-    """Serve subscriptions of both eras. Whoever ends the server closes what this gives first."""
-    subscriptions = Subscriptions()
+# By server, for whoever ends one.
+_OF_SERVERS: WeakKeyDictionary[FastMCP[Any], Subscriptions] = WeakKeyDictionary()
+
+
+def close(server: FastMCP[Any]) -> None:
+    """End the streams of a server, before it waits for its calls to end: a stream ends by itself never."""
+    subscriptions = _OF_SERVERS.get(server)
+    if subscriptions is not None:
+        subscriptions.close()
+
+
+def register(server: FastMCP[Any]) -> None:
+    """Serve subscriptions of both eras."""
+    subscriptions = Subscriptions(_EVERY)
     # FastMCP has no word for them yet; the server beneath it has.
     beneath = server._mcp_server
     beneath.add_request_handler(
@@ -270,4 +283,4 @@ def register(server: FastMCP[Any]) -> Subscriptions:
     )
     beneath.add_request_handler("resources/subscribe", SubscribeRequestParams, subscriptions.subscribe)
     beneath.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe)
-    return subscriptions
+    _OF_SERVERS[server] = subscriptions

@@ -16,6 +16,7 @@ from starlette.responses import Response, StreamingResponse
 from lycosa.analysis.report import Event, Report, ReportEvent
 from lycosa.errors import Internal, LycosaError
 from lycosa.rest.answers import Asking, With, request_id
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import internal, of_error, responses
 from lycosa.rest.requiring import RequireQuota
@@ -60,6 +61,7 @@ async def _limited(request: Request, asking: Asking, services: With) -> None:
         **responses(404, 409, 413, 415, 422, 429, 503, 504),
     },
 )
+@needs("spend")
 async def analyze(
     asked: AnalysisAsked,
     request: Request,

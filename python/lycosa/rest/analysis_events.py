@@ -15,6 +15,7 @@ from starlette.responses import Response, StreamingResponse
 from lycosa.errors import LycosaError, NotFound
 from lycosa.identity import Identity
 from lycosa.rest.answers import Asking, With, request_id
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import internal, of_error, responses
 from lycosa.rest.streaming import EVENT_STREAM, STREAM_HEADERS, problem_event
@@ -41,6 +42,7 @@ _log = structlog.get_logger("lycosa.rest")
         **responses(404, 410, 422, 503, 504),
     },
 )
+@needs("read")
 async def analysis_events(
     request: Request,
     asking: Asking,

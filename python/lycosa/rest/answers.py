@@ -27,7 +27,8 @@ async def _services(request: Request) -> Services:
 
 
 async def _identity(request: Request) -> Identity:
-    identity: Identity = request.app.state.identity
+    # As `authorize` found them, before anything of the request was read.
+    identity: Identity = request.state.identity
     return identity
 
 

@@ -15,9 +15,11 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
+from starlette.types import Scope
 
 import lycosa
-from lycosa.errors import Internal, LycosaError
+from lycosa.errors import Denied, Internal, LycosaError
+from lycosa.hosts import AllowedHosts, HostGuard
 from lycosa.identity import Identity
 from lycosa.mcp import mounted
 from lycosa.procedures import Procedures, connect
@@ -35,10 +37,10 @@ from lycosa.rest import (
     sessions,
 )
 from lycosa.rest.answers import request_id
+from lycosa.rest.authorized import SECURITY_SCHEMES, challenge
 from lycosa.rest.observed import Observed
-from lycosa.rest.problems import internal, of_error, of_status, of_validation, respond
+from lycosa.rest.problems import internal, of_error, of_status, of_validation, problem, respond
 from lycosa.services import Services
-from lycosa.services.access import Authenticator
 from lycosa.settings import Settings
 from lycosa.telemetry import HttpMetrics, SessionCollector
 
@@ -47,9 +49,13 @@ _log = structlog.get_logger("lycosa.rest")
 _DESCRIPTION = """
 Customers, documents about them, sourced analyses, and the history of what was asked.
 
-Errors are `application/problem+json` (RFC 9457). Their `kind` decides the status: invalid 422, denied 403,
-not_found 404, conflict 409, exhausted 429, unavailable 503, timeout 504; `code` names the error and `details` the
-field or row. Every answer carries `X-Request-Id`; send one of your own to find it again in the log.
+Where the server asks who you are, show an API key or a token: `Authorization: Bearer <credential>`. It decides whose
+data you see; each operation names the scope it needs: read, write, spend or admin.
+
+Errors are `application/problem+json` (RFC 9457). Their `kind` decides the status: invalid 422, denied 403 (401 where
+it is not known who asks), not_found 404, conflict 409, exhausted 429, unavailable 503, timeout 504; `code` names the
+error and `details` the field or row. Every answer carries `X-Request-Id`; send one of your own to find it again in the
+log.
 """
 
 
@@ -79,8 +85,30 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_exception_handler(LycosaError, _on_error)
     app.add_exception_handler(RequestValidationError, _on_invalid)
     app.add_exception_handler(HTTPException, _on_status)
-    app.add_middleware(Observed, metrics=app.state.metrics, identity=app.state.identity)
+    # The last that is added stands outside: what the guard refuses is counted and logged, too.
+    app.add_middleware(HostGuard, hosts=AllowedHosts.of(settings), refuse=_refuse)
+    app.add_middleware(Observed, metrics=app.state.metrics)
+    _document(app)
     return app
+
+
+def _document(app: FastAPI) -> None:
+    """Add to the OpenAPI page how a caller says who they are."""
+    describe = app.openapi
+
+    def described() -> dict[str, Any]:
+        schema = describe()
+        schema["components"]["securitySchemes"] = SECURITY_SCHEMES
+        return schema
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _refuse(scope: Scope, status: int, code: str, detail: str) -> Response:
+    kind = "denied" if status == 403 else "invalid"
+    return respond(
+        problem(status, kind=kind, code=code, detail=detail, request_id=scope["state"]["request_id"])
+    )
 
 
 @contextlib.asynccontextmanager
@@ -97,7 +125,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     watching = asyncio.create_task(app.state.metrics.watch_loop(), name="lycosa-loop-lag")
     try:
         async with app.state.mcp.running(
-            services, settings, Authenticator(settings), app.state.metrics.registry
+            services, settings, services.authenticator, app.state.metrics.registry
         ):
             yield
     finally:
@@ -124,7 +152,10 @@ async def _on_error(request: Request, error: Any) -> Response:
     if isinstance(error, Internal):
         # Its message says where to look and nothing else.
         _log.error("internal", code=error.code, problem=error.message)
-    return respond(of_error(error, identifier), error.retry_after)
+    response = respond(of_error(error, identifier), error.retry_after)
+    if isinstance(error, Denied):
+        challenge(response, error)
+    return response
 
 
 async def _on_invalid(request: Request, error: Any) -> Response:

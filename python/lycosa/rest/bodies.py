@@ -11,6 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from lycosa.errors import Invalid
+from lycosa.rest.authorized import SCHEME, authorize, scope_of
+from lycosa.rest.problems import responses
 
 # Of every route but the imports, which stream. Parsing this much holds the event loop about 20 ms.
 MAX_BODY = 4 * 1024 * 1024
@@ -79,17 +81,26 @@ def _too_large() -> HTTPException:
 
 
 class JsonRoute(APIRoute):
-    """A route that takes JsonRequest, refuses query parameters it does not know, and with 415 a body that is not
-    declared as JSON."""
+    """A route that knows who asks and whether they may before it reads anything else of a request, takes JsonRequest,
+    refuses query parameters it does not know, and with 415 a body that is not declared as JSON."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **given: Any) -> None:
+        """Raises TypeError where `needs` does not stand below the route's decorator."""
+        given["responses"] = responses(401, 403) | (given.get("responses") or {})
+        security = {"security": [{SCHEME: [scope_of(endpoint)]}]}
+        given["openapi_extra"] = (given.get("openapi_extra") or {}) | security
+        super().__init__(path, endpoint, **given)
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """The handler with the stricter request."""
         handler = super().get_route_handler()
         takes_json = self.body_field is not None
         known = _query_names(self.dependant)
+        scope = scope_of(self.endpoint)
 
         async def handle(request: Request) -> Response:
             asked = JsonRequest(request.scope, request.receive)
+            await authorize(asked, scope)
             _require_known(asked, known)
             if takes_json:
                 _require_json(asked)

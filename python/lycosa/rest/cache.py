@@ -5,6 +5,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from lycosa.rest.answers import Asking, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.schemas.cache import CacheOut, InvalidatedOut
@@ -24,12 +25,14 @@ class Invalidation(Asked):
 
 
 @router.get("", response_model=CacheOut, responses=responses(422, 503))
+@needs("read")
 async def cache_figures(asking: Asking, services: With) -> Response:
     """Entries, bytes, budget and the counts of the tenant."""
     return answer(CacheOut, CacheOut.of(await services.cache.figures(asking)))
 
 
 @router.post("/invalidate", response_model=InvalidatedOut, responses=responses(413, 415, 422, 503))
+@needs("admin")
 async def invalidate_cache(wanted: Invalidation, asking: Asking, services: With) -> Response:
     """Forget entries by tag or by the beginning of their keys. May be repeated."""
     gone = await services.cache.invalidate(asking, tag=wanted.tag, prefix=wanted.prefix, at_most=wanted.limit)

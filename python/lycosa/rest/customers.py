@@ -8,6 +8,7 @@ from starlette.responses import Response, StreamingResponse
 
 from lycosa.errors import Invalid
 from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.importing import import_body, import_documentation, stream_import
 from lycosa.rest.problems import responses
@@ -29,6 +30,7 @@ Moment = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 
 
 @router.post("/customers", response_model=UpsertAnswer, responses=responses(413, 415, 422, 503))
+@needs("write")
 async def upsert_customers(batch: CustomerBatch, asking: Asking, services: With) -> Response:
     """Insert and change up to 1,000 customers in one transaction, with an outcome for every row.
 
@@ -40,6 +42,7 @@ async def upsert_customers(batch: CustomerBatch, asking: Asking, services: With)
 
 
 @router.get("/customers", response_model=CustomerPageOut, responses=responses(422, 503))
+@needs("read")
 async def find_customers(
     asking: Asking,
     services: With,
@@ -95,6 +98,7 @@ async def find_customers(
     responses={200: import_documentation("customers"), **responses(415, 422, 503)},
     openapi_extra=import_body("customers"),
 )
+@needs("write")
 async def import_customers(request: Request, asking: Asking, services: With) -> Response:
     """Upsert any number of customers from CSV or NDJSON, in constant memory.
 
@@ -112,12 +116,14 @@ async def import_customers(request: Request, asking: Asking, services: With) -> 
 
 
 @router.get("/customers/{customer_id}", response_model=CustomerOut, responses=responses(404, 422, 503))
+@needs("read")
 async def get_customer(customer_id: CustomerId, asking: Asking, services: With) -> Response:
     """One customer by id."""
     return answer(CustomerOut, await services.customers.get(asking, customer_id))
 
 
 @router.delete("/customers/{customer_id}", status_code=204, responses=responses(404, 422, 503))
+@needs("write")
 async def delete_customer(customer_id: CustomerId, asking: Asking, services: With) -> Response:
     """Delete one customer. The history of requests about it stays."""
     await services.customers.remove(asking, customer_id)
@@ -125,12 +131,14 @@ async def delete_customer(customer_id: CustomerId, asking: Asking, services: Wit
 
 
 @router.get("/segments", response_model=SegmentPageOut, responses=responses(422, 503))
+@needs("read")
 async def list_segments(asking: Asking, services: With, cursor: Cursor = None, limit: Limit = 20) -> Response:
     """Customers, revenue and orders of every segment, kept by write and read by key."""
     return answer(SegmentPageOut, await services.customers.segments(asking, cursor=cursor, limit=limit))
 
 
 @router.get("/segments/{segment}", response_model=SegmentOut, responses=responses(404, 422, 503))
+@needs("read")
 async def get_segment(
     segment: Annotated[str, Path(max_length=128, examples=["smb"])], asking: Asking, services: With
 ) -> Response:

@@ -7,6 +7,7 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.importing import import_body, import_documentation, stream_import
 from lycosa.rest.problems import responses
@@ -20,6 +21,7 @@ CustomerId = Annotated[str | None, Query(min_length=1, max_length=128, examples=
 
 
 @router.post("", response_model=PutAnswer, responses=responses(413, 415, 422, 503))
+@needs("write")
 async def put_documents(batch: DocumentBatch, asking: Asking, services: With) -> Response:
     """Store up to 100 documents in one transaction, with an outcome for every one.
 
@@ -30,6 +32,7 @@ async def put_documents(batch: DocumentBatch, asking: Asking, services: With) ->
 
 
 @router.get("", response_model=DocumentPageOut, responses=responses(422, 503))
+@needs("read")
 async def list_documents(
     asking: Asking,
     services: With,
@@ -48,6 +51,7 @@ async def list_documents(
     responses={200: import_documentation("documents"), **responses(415, 422, 503)},
     openapi_extra=import_body("documents"),
 )
+@needs("write")
 async def import_documents(request: Request, asking: Asking, services: With) -> Response:
     """Store any number of documents from NDJSON, in constant memory.
 
@@ -60,6 +64,7 @@ async def import_documents(request: Request, asking: Asking, services: With) -> 
 
 
 @router.get("/search", response_model=SearchOut, responses=responses(422, 503))
+@needs("read")
 async def search_documents(
     asking: Asking,
     services: With,
@@ -79,12 +84,14 @@ async def search_documents(
 
 
 @router.get("/{document_id}", response_model=DocumentTextOut, responses=responses(404, 422, 503))
+@needs("read")
 async def get_document(document_id: DocumentId, asking: Asking, services: With) -> Response:
     """One document with its text."""
     return answer(DocumentTextOut, await services.documents.get(asking, document_id))
 
 
 @router.delete("/{document_id}", status_code=204, responses=responses(404, 422, 503))
+@needs("write")
 async def delete_document(document_id: DocumentId, asking: Asking, services: With) -> Response:
     """Delete one document; it is found no more at once."""
     await services.documents.remove(asking, document_id)

@@ -14,19 +14,20 @@ from lycosa.rest.problems import internal, respond
 from lycosa.telemetry import HttpMetrics
 
 _SANE = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
-# Asked every few seconds by whoever watches, or with lines of its own: counted, but logged only when they fail.
+# Asked every few seconds by whoever watches, or with lines of its own: counted, and logged when it is refused or fails.
 _QUIET = frozenset({"/healthz", "/health", "/readyz", "/ready", "/metrics", "/mcp"})
 _UNKNOWN = "unknown"
+_log = structlog.get_logger("lycosa.rest")
+
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
 class Observed:
     """ASGI middleware. Routes are named by their templates, so that the number of series is bounded."""
 
-    def __init__(self, app: ASGIApp, metrics: HttpMetrics, identity: Identity) -> None:
+    def __init__(self, app: ASGIApp, metrics: HttpMetrics) -> None:
         self._app = app
         self._metrics = metrics
-        self._log = structlog.get_logger("lycosa.rest").bind(tenant=identity.tenant)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Run the application, adding X-Request-Id to its answer."""
@@ -54,7 +55,9 @@ class Observed:
         try:
             await self._app(scope, receive, answering)
         except Exception as problem:
-            self._log.exception("request_failed", route=_route(scope), error=type(problem).__name__)
+            _log.exception(
+                "request_failed", route=_route(scope), error=type(problem).__name__, **_caller(scope)
+            )
             if status:
                 # The answer has begun: cutting it off is the only way left to say that it is not whole.
                 raise
@@ -67,10 +70,11 @@ class Observed:
         method = scope["method"] if scope["method"] in _METHODS else _UNKNOWN
         route = _route(scope)
         self._metrics.observe(method, route, status, seconds)
-        if route in _QUIET and status < 500:
+        if route in _QUIET and status < 400:
             return
-        self._log.info(
+        _log.info(
             "request",
+            **_caller(scope),
             method=method,
             route=route,
             status=status,
@@ -90,3 +94,11 @@ def _request_id(scope: Scope) -> str:
 def _route(scope: Scope) -> str:
     template: Any = getattr(scope.get("route"), "path", None)
     return template if isinstance(template, str) else _UNKNOWN
+
+
+def _caller(scope: Scope) -> dict[str, str]:
+    """Who asked, as far as it came to be known."""
+    identity: Identity | None = scope["state"].get("identity")
+    if identity is None:
+        return {}
+    return {"tenant": identity.tenant} | ({"key_id": identity.key_id} if identity.key_id else {})

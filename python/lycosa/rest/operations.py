@@ -7,8 +7,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import lycosa
-from lycosa.errors import LycosaError
+from lycosa.errors import Denied, LycosaError
+from lycosa.identity import Identity
 from lycosa.rest.answers import With, answer
+from lycosa.rest.authorized import SCHEME, authorize, needs
 from lycosa.rest.problems import responses
 from lycosa.rest.schemas import LiveOut, ReadyOut
 from lycosa.telemetry import CONTENT_TYPE, HttpMetrics
@@ -37,10 +39,22 @@ async def ready(services: With) -> Response:
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"text/plain": {"example": "lycosa_store_up 1.0\n"}}}},
+    responses={
+        200: {"content": {"text/plain": {"example": "lycosa_store_up 1.0\n"}}},
+        **responses(401, 403, 503),
+    },
+    openapi_extra={"security": [{SCHEME: ["admin"]}]},
 )
+@needs("admin")
 async def metrics(request: Request, services: With) -> Response:
-    """Figures of this process and of the store, in Prometheus's text format."""
+    """Figures of this process and of the store, in Prometheus's text format.
+
+    They are of all tenants, so where authentication is required they are for keys of the server's own tenant,
+    LYCOSA_TENANT, with the scope admin.
+    """
+    operator: Identity = request.app.state.identity
+    if (await authorize(request, "admin")).tenant != operator.tenant:
+        raise Denied("figures are of all tenants, and for the server's own", code="OPERATOR_ONLY")
     own: HttpMetrics = request.app.state.metrics
     figures = memory = quotas = lookups = providers = None
     with contextlib.suppress(LycosaError):
@@ -49,6 +63,6 @@ async def metrics(request: Request, services: With) -> Response:
         quotas = await services.quotas.survey(_QUOTAS_SHOWN, _FIGURES_WITHIN)
         if services.searches:
             lookups = services.lookups.metrics
-            providers = await services.providers.breakers(request.app.state.identity, _FIGURES_WITHIN)
+            providers = await services.providers.breakers(operator, _FIGURES_WITHIN)
     text = own.exposition(figures, memory, quotas, lookups, providers)
     return Response(text, media_type=CONTENT_TYPE)

@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from lycosa.errors import LycosaError
+from lycosa.errors import LycosaError, Unauthenticated
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -34,6 +34,9 @@ _TITLES = {
     "timeout": "The deadline passed",
     "internal": "A fault of ours",
 }
+
+# Of statuses that share their kind with others.
+_STATUS_TITLES = {401: "It is not known who asks", 421: "Another server was asked"}
 
 # What FastAPI and Starlette answer by themselves: status -> code.
 _HTTP_CODES = {
@@ -88,7 +91,7 @@ def problem(
     """A problem of this status."""
     return Problem(
         type=f"urn:lycosa:problem:{code.lower().replace('_', '-')}",
-        title=_TITLES.get(kind) or HTTPStatus(status).phrase,
+        title=_STATUS_TITLES.get(status) or _TITLES.get(kind) or HTTPStatus(status).phrase,
         status=status,
         detail=detail,
         code=code,
@@ -99,9 +102,9 @@ def problem(
 
 
 def of_error(error: LycosaError, request_id: str) -> Problem:
-    """The problem of an error of ours, by its kind."""
+    """The problem of an error of ours, by its kind; 401 where it is not known who asks."""
     return problem(
-        STATUS[error.kind],
+        401 if isinstance(error, Unauthenticated) else STATUS[error.kind],
         kind=error.kind,
         code=error.code,
         detail=error.message,

@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 from starlette.responses import Response
 
 from lycosa.rest.answers import Asking, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.schemas.shape import Answer, Asked
@@ -39,6 +40,7 @@ class ProviderChange(Asked):
 
 
 @router.get("", response_model=ProvidersOut, responses=responses(422, 503))
+@needs("read")
 async def list_providers(asking: Asking, services: With) -> Response:
     """State, breaker, quotas, last error and what was spent this month, of every provider and key."""
     await services.prepare()
@@ -46,6 +48,7 @@ async def list_providers(asking: Asking, services: With) -> Response:
 
 
 @router.put("/{name}", response_model=ProviderState, responses=responses(404, 413, 415, 422, 503))
+@needs("admin")
 async def change_provider(
     name: ProviderName, change: ProviderChange, asking: Asking, services: With
 ) -> Response:

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from lycosa.errors import NotFound
 from lycosa.rest.answers import Asking, Cursor, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.schemas.quotas import (
@@ -25,6 +26,7 @@ Rows = Annotated[int, Query(ge=1, le=100, description="Rows in a page.")]
 
 
 @router.get("/quotas", response_model=QuotaPageOut, responses=responses(422, 503))
+@needs("read")
 async def list_quotas(asking: Asking, services: With, cursor: Cursor = None, limit: Rows = 20) -> Response:
     """A page of limits by name, as they were defined."""
     page = await services.quotas.find(asking, cursor=cursor, limit=limit)
@@ -33,6 +35,7 @@ async def list_quotas(asking: Asking, services: With, cursor: Cursor = None, lim
 
 
 @router.put("/quotas/{quota}", response_model=QuotaOut, responses=responses(409, 413, 415, 422, 503))
+@needs("admin")
 async def define_quota(
     quota: QuotaName, definition: QuotaDefinition, asking: Asking, services: With
 ) -> Response:
@@ -55,12 +58,14 @@ async def define_quota(
 
 
 @router.get("/quotas/{quota}", response_model=QuotaReportOut, responses=responses(404, 422, 503))
+@needs("read")
 async def quota_report(quota: QuotaName, asking: Asking, services: With) -> Response:
     """What is used, reserved, unknown and left of one limit, and when it resets."""
     return answer(QuotaReportOut, QuotaReportOut.of(await services.quotas.figures(asking, quota)))
 
 
 @router.delete("/quotas/{quota}", status_code=204, responses=responses(404, 409, 422, 503))
+@needs("admin")
 async def remove_quota(quota: QuotaName, asking: Asking, services: With) -> Response:
     """Remove a limit with what it counted. One that open reservations hold is not removed."""
     if not await services.quotas.remove(asking, quota):
@@ -69,6 +74,7 @@ async def remove_quota(quota: QuotaName, asking: Asking, services: With) -> Resp
 
 
 @router.post("/quotas/{quota}/reset", response_model=QuotaReportOut, responses=responses(404, 422, 503))
+@needs("admin")
 async def reset_quota(quota: QuotaName, asking: Asking, services: With) -> Response:
     """Forget what was used and what is unknown; what is reserved stays."""
     await services.quotas.reset(asking, quota)
@@ -76,6 +82,7 @@ async def reset_quota(quota: QuotaName, asking: Asking, services: With) -> Respo
 
 
 @router.get("/quota-reports", response_model=QuotaReportPageOut, responses=responses(422, 503))
+@needs("read")
 async def quota_reports(asking: Asking, services: With, cursor: Cursor = None, limit: Rows = 20) -> Response:
     """What is used, reserved, unknown and left of a page of limits by name."""
     page = await services.quotas.report(asking, cursor=cursor, limit=limit)

@@ -8,6 +8,7 @@ from starlette.responses import Response
 
 from lycosa.errors import Invalid
 from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.schemas.requests import RequestPageOut, RequestWithSourcesOut, TotalsOut
@@ -18,6 +19,7 @@ Moment = Annotated[float | None, Query(ge=0, allow_inf_nan=False)]
 
 
 @router.get("", response_model=RequestPageOut, responses=responses(422, 503))
+@needs("read")
 async def find_requests(
     asking: Asking,
     services: With,
@@ -53,6 +55,7 @@ async def find_requests(
 
 
 @router.get("/totals", response_model=TotalsOut, responses=responses(422, 503))
+@needs("read")
 async def request_totals(
     asking: Asking,
     services: With,
@@ -65,6 +68,7 @@ async def request_totals(
 
 
 @router.get("/{request_id}", response_model=RequestWithSourcesOut, responses=responses(404, 422, 503))
+@needs("read")
 async def get_request(
     request_id: Annotated[str, Path(min_length=1, max_length=128)], asking: Asking, services: With
 ) -> Response:

@@ -10,6 +10,7 @@ from starlette.responses import Response
 from lycosa.providers.findings import SearchOptions
 from lycosa.rest.analyses import CLIENT_GONE
 from lycosa.rest.answers import Asking, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.rest.streaming import Gone, unless_gone
@@ -45,6 +46,7 @@ class SearchAsked(Asked):
     response_model=FoundOut,
     responses=responses(409, 413, 415, 422, 429, 503, 504),
 )
+@needs("spend")
 async def search(
     asked: SearchAsked,
     request: Request,

@@ -4,13 +4,13 @@ import asyncio
 import contextlib
 import errno
 import gc
-import ipaddress
 import socket
 from collections.abc import Iterator
 
 import uvicorn
 
 from lycosa.errors import Conflict, Denied, Invalid, Unavailable
+from lycosa.hosts import is_loopback
 from lycosa.rest.app import create_app
 from lycosa.settings import Settings
 
@@ -23,10 +23,10 @@ async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | 
     """Answer HTTP until `stop` is set; then accept nothing more, finish what is in flight within 4 s, and return.
 
     `ready` is set once the port is listened on. Signals are the caller's. Raises Denied for an address beyond
-    loopback without LYCOSA_ALLOW_REMOTE=1, Conflict when the port is in use, Invalid for an address that is not of
-    this machine, Unavailable when the application did not start.
+    loopback without LYCOSA_AUTHENTICATION=required, Conflict when the port is in use, Invalid for an address that is
+    not of this machine or settings that do not fit together, Unavailable when the application did not start.
     """
-    require_loopback(settings)
+    require_safe(settings)
     listener = listen(settings.http_host, settings.http_port)
     app = create_app(settings)
     config = uvicorn.Config(
@@ -84,17 +84,18 @@ class _Server(uvicorn.Server):
         yield
 
 
-def require_loopback(settings: Settings) -> None:
-    """Nobody is asked who they are yet, so nobody beyond this machine is listened to. Raises Denied."""
-    if settings.allow_remote or settings.http_host == "localhost":
+def require_safe(settings: Settings) -> None:
+    """Raises Denied where nobody is asked who they are and the address is not loopback's, Invalid for settings of
+    tokens that do not fit together."""
+    if settings.accepts_tokens:
+        from lycosa.services.tokens import token_verifier
+
+        token_verifier(settings)
+    if settings.authentication == "required" or is_loopback(settings.http_host):
         return
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(settings.http_host).is_loopback:
-            return
     raise Denied(
-        f"LYCOSA_HTTP_HOST={settings.http_host} is not a loopback address, and REST has no keys: everyone who "
-        "reaches it may read and write everything. Set LYCOSA_ALLOW_REMOTE=1 where something in front of it asks "
-        "who they are",
+        f"LYCOSA_HTTP_HOST={settings.http_host} is not a loopback address, and everyone who reaches it could read and "
+        "write everything: set LYCOSA_AUTHENTICATION=required and make keys with `lycosa keys create`",
         code="REMOTE_REFUSED",
         details={"argument": "LYCOSA_HTTP_HOST"},
     )

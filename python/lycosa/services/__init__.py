@@ -1,13 +1,12 @@
 """The use-cases, one module a domain. Surfaces give them their shape, their docstrings are the public wording."""
 
-import asyncio
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lycosa.background_import import import_in_background
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
-from lycosa.services.access import Authenticator
+from lycosa.services.access import AccessService, Authenticator
 from lycosa.services.cache import Cache, CacheService
 from lycosa.services.cache_levels import TwoLevels
 from lycosa.services.checkpoints import CheckpointService
@@ -35,7 +34,7 @@ class Services:
         self._procedures = procedures
         self._settings = settings
         self._prepared = False
-        self.authenticator = Authenticator(settings)
+        self.access = AccessService(procedures)
         self.customers = CustomerService(procedures)
         self.documents = DocumentService(procedures)
         self.requests = RequestService(procedures)
@@ -47,6 +46,11 @@ class Services:
         self.checkpoints = CheckpointService(procedures)
         self.kv = KvService(procedures)
         self.system = SystemService(procedures)
+
+    @cached_property
+    def authenticator(self) -> Authenticator:
+        """Who shows a credential. Raises Invalid when the settings of tokens do not fit together."""
+        return Authenticator(self._procedures, self._settings)
 
     @cached_property
     def analyses(self) -> "AnalysisService":
@@ -79,13 +83,15 @@ class Services:
         if self._prepared:
             return
         for name in ("lookup_setup", "provider_states", "analyses"):
-            await asyncio.to_thread(import_module, f"lycosa.services.{name}")
+            await import_in_background(f"lycosa.services.{name}")
         self._prepared = True
 
     async def aclose(self) -> None:
         """Write what waits to be written, and let go of what was opened: connections to model providers and to a second
         cache, the offline model."""
         await self.sessions.aclose()
+        if "authenticator" in vars(self):
+            await self.authenticator.aclose()
         if "analyses" in vars(self):
             await self.analyses.aclose()
         if self.searches:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 from fastmcp.tools import ToolResult
-from mcp.types import ContentBlock
+from mcp_types import CallToolRequestParams, ContentBlock
 from pydantic import TypeAdapter, ValidationError
 
 from lycosa.errors import LycosaError
@@ -37,7 +37,8 @@ class Kept(Middleware):
 
     async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
         """Answer what was kept, or go on."""
-        if context.method != "tools/call":
+        if context.method != "tools/call" or not isinstance(context.message, CallToolRequestParams):
+            # A call that MCP itself refuses comes here as it was sent.
             return await call_next(context)
         name = context.message.name
         if name in self._writes:

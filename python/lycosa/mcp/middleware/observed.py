@@ -99,7 +99,7 @@ class Observed(Middleware):
 
 def _name(context: MiddlewareContext[Any]) -> str:
     if context.method == "resources/read":
-        found = _SCHEME.match(str(context.message.uri))
+        found = _SCHEME.match(str(getattr(context.message, "uri", "")))
         return found[0] if found else _UNKNOWN
     if context.method in ("tools/call", "prompts/get"):
         name: Any = getattr(context.message, "name", None)
@@ -139,7 +139,7 @@ def _refusal(problem: Exception) -> tuple[str, str]:
 
 def _arguments(context: MiddlewareContext[Any]) -> Any:
     if context.method == "resources/read":
-        return {"uri": str(context.message.uri)}
+        return {"uri": str(getattr(context.message, "uri", ""))}
     return getattr(context.message, "arguments", None)
 
 
