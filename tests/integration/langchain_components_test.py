@@ -209,12 +209,13 @@ async def test_calls_wait_for_their_turn(connection: LycosaConnection) -> None:
         began = time.monotonic()
         assert all(await asyncio.gather(*((limiter, second)[n % 2].aacquire() for n in range(12))))
         # Two at once, ten more at twenty a second.
-        assert 0.45 < time.monotonic() - began < 1.5
-        assert not await limiter.aacquire(blocking=False)
-        assert not await asyncio.to_thread(second.acquire, blocking=False)
-    hasty = LycosaRateLimiter(connection, "model.rate", timeout=0.01)
+        assert time.monotonic() - began > 0.45
+        slow = LycosaRateLimiter(connection, "slow.rate", per_second=0.01)
+        assert await slow.aacquire(blocking=False)
+        assert not await slow.aacquire(blocking=False)
+        assert not await asyncio.to_thread(LycosaRateLimiter(elsewhere, "slow.rate").acquire, blocking=False)
     with pytest.raises(Exhausted):
-        await hasty.aacquire()
+        await LycosaRateLimiter(connection, "slow.rate", timeout=0.01).aacquire()
     with pytest.raises(NotFound, match="not defined"):
         await LycosaRateLimiter(connection, "nowhere").aacquire()
 

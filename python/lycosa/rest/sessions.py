@@ -7,6 +7,7 @@ from fastapi import APIRouter, Path, Query
 from starlette.responses import Response
 
 from lycosa.rest.answers import Asking, Cursor, Limit, With, answer
+from lycosa.rest.authorized import needs
 from lycosa.rest.bodies import JsonRoute
 from lycosa.rest.problems import responses
 from lycosa.schemas.sessions import (
@@ -28,6 +29,7 @@ _WAITS: dict[int | str, dict[str, Any]] = {202: {"model": AppendedOut, "descript
 
 
 @router.post("", response_model=SessionOut, responses=responses(409, 413, 415, 422, 503))
+@needs("write")
 async def create_session(asked: SessionAsked, asking: Asking, services: With) -> Response:
     """Begin a session. Not needed before messages are appended; 409 when it exists otherwise than asked for."""
     made = await services.sessions.create(
@@ -41,18 +43,21 @@ async def create_session(asked: SessionAsked, asking: Asking, services: With) ->
 
 
 @router.get("", response_model=SessionPageOut, responses=responses(422, 503))
+@needs("read")
 async def list_sessions(asking: Asking, services: With, cursor: Cursor = None, limit: Limit = 20) -> Response:
     """A page of sessions without their messages, the one last active first."""
     return answer(SessionPageOut, await services.sessions.find(asking, cursor=cursor, limit=limit))
 
 
 @router.get("/{session_id}", response_model=SessionOut, responses=responses(404, 422, 503))
+@needs("read")
 async def get_session(session_id: SessionId, asking: Asking, services: With) -> Response:
     """One session without its messages."""
     return answer(SessionOut, await services.sessions.get(asking, session_id))
 
 
 @router.patch("/{session_id}", response_model=SessionOut, responses=responses(404, 413, 415, 422, 503))
+@needs("write")
 async def update_session(
     session_id: SessionId, asked: SessionChanged, asking: Asking, services: With
 ) -> Response:
@@ -68,6 +73,7 @@ async def update_session(
 
 
 @router.delete("/{session_id}", status_code=204, responses=responses(404, 422, 503))
+@needs("write")
 async def delete_session(session_id: SessionId, asking: Asking, services: With) -> Response:
     """Delete one session with its messages; it is gone at once."""
     await services.sessions.remove(asking, session_id)
@@ -75,6 +81,7 @@ async def delete_session(session_id: SessionId, asking: Asking, services: With) 
 
 
 @router.get("/{session_id}/history", response_model=HistoryOut, responses=responses(404, 422, 503))
+@needs("read")
 async def session_history(
     session_id: SessionId,
     asking: Asking,
@@ -99,6 +106,7 @@ async def session_history(
     response_model=AppendedOut,
     responses={**_WAITS, **responses(409, 413, 415, 422, 429, 503)},
 )
+@needs("write")
 async def append_messages(
     session_id: SessionId,
     asked: MessagesAsked,
