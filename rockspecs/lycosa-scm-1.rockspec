@@ -73,6 +73,7 @@ build = {
         ['lycosa.document.fields'] = 'lua/lycosa/document/fields.lua',
         ['lycosa.document.indexer'] = 'lua/lycosa/document/indexer.lua',
         ['lycosa.document'] = 'lua/lycosa/document/init.lua',
+        ['lycosa.document.matching'] = 'lua/lycosa/document/matching.lua',
         ['lycosa.document.norms'] = 'lua/lycosa/document/norms.lua',
         ['lycosa.document.packed'] = 'lua/lycosa/document/packed.lua',
         ['lycosa.document.postings'] = 'lua/lycosa/document/postings.lua',

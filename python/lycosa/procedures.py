@@ -869,6 +869,31 @@ def _documentpage(value: Any) -> DocumentPage:
     )
 
 
+class DocumentMatch(NamedTuple):
+    """DocumentMatch as the store answers it."""
+
+    words: int
+    counts: list[int]
+
+
+def _documentmatch(value: Any) -> DocumentMatch:
+    return _new(DocumentMatch, value if len(value) == 2 else value[:2])
+
+
+class DocumentMatches(NamedTuple):
+    """DocumentMatches as the store answers it."""
+
+    terms: list[str]
+    matches: list[DocumentMatch]
+
+
+def _documentmatches(value: Any) -> DocumentMatches:
+    return DocumentMatches(
+        terms=value["terms"],
+        matches=[_documentmatch(item) for item in value["matches"]],
+    )
+
+
 class DocumentInput(TypedDict, total=False):
     """DocumentInput as the store takes it."""
 
@@ -2714,6 +2739,17 @@ class Procedures:
         answer = await self._call("lycosa.document.list", args, timeout, packed=True)
         answer["rows"] = unpackb(answer["rows"])
         return _documentpage(answer)
+
+    async def document_match(
+        self, *, tenant: str, query: str, texts: Sequence[str], timeout: float | None = None
+    ) -> DocumentMatches:
+        """How many words texts have and how often the terms of a query are among them, by the stems of document.search: for ranking what is kept elsewhere. At most 262,144 bytes of text a call; nothing is stored.
+
+        Raises InvalidArgument.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "query": query, "texts": texts}
+        answer = await self._call("lycosa.document.match", args, timeout)
+        return _documentmatches(answer)
 
     async def document_put(
         self,

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -59,8 +59,11 @@ log.
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application over a store that need not be there yet: it connects in the background and again when lost."""
+def create_app(settings: Settings, extend: Callable[[Any], None] | None = None) -> FastAPI:
+    """The application over a store that need not be there yet: it connects in the background and again when lost.
+
+    `extend` is given the FastMCP server of /mcp, to add tools, resources and prompts of its own.
+    """
     app = FastAPIOffline(
         title="Lycosa",
         version=lycosa.__version__,
@@ -77,7 +80,7 @@ def create_app(settings: Settings) -> FastAPI:
     ):  # fmt: skip
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
-    app.state.mcp = mounted.Mounted()
+    app.state.mcp = mounted.Mounted(extend)
     app.router.routes.append(Route(mounted.PATH, endpoint=app.state.mcp))
     for route in app.routes:
         if isinstance(route, APIRoute):
