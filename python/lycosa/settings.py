@@ -121,7 +121,7 @@ class Settings(BaseSettings):
         default=None,
         min_length=1,
         max_length=128,
-        description="Quota of which every analysis asked over HTTP takes one unit.",
+        description="Quota of which every analysis asked over HTTP or MCP takes one unit.",
     )
     search_timeout: float = Field(
         default=20.0, gt=0, le=590, description="Deadline of a search outside, seconds."
@@ -137,6 +137,18 @@ class Settings(BaseSettings):
         ge=0,
         le=31_536_000,
         description="Seconds more in which it is served while it is renewed, or nobody can be asked.",
+    )
+    session_write_least: float = Field(
+        default=0.05,
+        ge=0,
+        le=10,
+        description="Seconds chat messages wait to be written together, where few come.",
+    )
+    session_write_most: float = Field(
+        default=0.65,
+        ge=0,
+        le=10,
+        description="The same where a thousand a second come: what a kill may cost.",
     )
     mcp_rate_per_minute: int = Field(
         default=600,

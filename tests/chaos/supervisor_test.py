@@ -158,7 +158,7 @@ def wait_for(condition: Callable[[], object], seconds: float = PATIENCE) -> None
         time.sleep(0.02)
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_stops_both_in_time_with_status_0(up: Start, number: signal.Signals) -> None:
     pair = up().start()
@@ -171,7 +171,7 @@ def test_a_signal_stops_both_in_time_with_status_0(up: Start, number: signal.Sig
     assert pair.store() is None
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 def test_the_second_start_is_quick_and_keeps_the_data(up: Start) -> None:
     pair = up().start("--demo")
     pair.until("loaded 60 customers")
@@ -190,7 +190,7 @@ def test_the_second_start_is_quick_and_keeps_the_data(up: Start) -> None:
     pair.stop()
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 def test_a_store_that_is_killed_is_started_again_with_what_was_acknowledged(up: Start) -> None:
     pair = up().start()
     pair.until("console")
@@ -225,7 +225,7 @@ def test_a_store_that_dies_again_and_again_ends_the_pair_with_its_status(up: Sta
     assert pair.store() is None
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 def test_no_store_is_left_when_the_supervisor_is_killed(up: Start) -> None:
     pair = up().start()
     pair.until("console")
@@ -237,7 +237,7 @@ def test_no_store_is_left_when_the_supervisor_is_killed(up: Start) -> None:
     pair.stop()
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 def test_a_store_that_does_not_stop_is_killed_in_time(up: Start) -> None:
     pair = up().start()
     pair.until("console")

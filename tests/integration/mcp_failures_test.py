@@ -1,5 +1,6 @@
 """What a tool, a resource or a prompt that fails says, and who may use which."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -33,6 +34,11 @@ def mcp(procedures: Procedures, settings: Settings) -> FastMCP[Any]:
     async def spend(amount: int) -> int:
         raise Exhausted("quota web is spent", code="QUOTA_EXCEEDED", details={"left": 0}, retry_after=2.5)
 
+    @made.tool(timeout=0.01)
+    async def slow() -> int:
+        await asyncio.sleep(5)
+        return 1
+
     @made.tool
     async def broken() -> int:
         raise RuntimeError("password of the store is 123")
@@ -54,6 +60,12 @@ async def failed(client: Client[Any], tool: str, **arguments: Any) -> dict[str, 
     assert answer.is_error
     assert answer.structured_content is not None
     return answer.structured_content
+
+
+async def test_a_tool_whose_time_is_over_says_so(mcp: FastMCP[Any]) -> None:
+    async with Client(mcp) as client:
+        told = await failed(client, "slow")
+    assert (told["kind"], told["code"], told["details"]) == ("timeout", "TOOL_TIMED_OUT", {"name": "slow"})
 
 
 async def test_a_tool_is_given_the_services_and_who_asks(mcp: FastMCP[Any], settings: Settings) -> None:

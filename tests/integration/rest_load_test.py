@@ -110,7 +110,7 @@ async def load(rest: httpx.AsyncClient, first: int, last: int) -> int:
     return inserted
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 async def test_an_import_takes_constant_memory(process: Process) -> None:
     async with client(process) as rest:
         await ready(rest)

@@ -187,7 +187,7 @@ async def test_a_port_in_use(server: Store) -> None:
         listen("192.0.2.1", 8000)
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 async def test_stops_within_five_seconds_with_a_request_that_hangs(own_server: Store) -> None:
     stop, ready = asyncio.Event(), asyncio.Event()
     settings = own_server.settings(http_port=free_port(), call_timeout=30.0)

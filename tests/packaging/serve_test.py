@@ -46,7 +46,7 @@ def answer(server: subprocess.Popen[str], port: int, path: str, seconds: float =
             time.sleep(0.05)
 
 
-@pytest.mark.alone
+@pytest.mark.seconds
 def test_it_lives_without_a_store_is_not_ready_and_stops_with_0(tmp_path: Path) -> None:
     port = free_port()
     server = serve(tmp_path, LYCOSA_HTTP_PORT=str(port), TARANTOOL_PORT=str(free_port()))

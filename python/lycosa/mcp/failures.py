@@ -17,11 +17,12 @@ from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from pydantic import ValidationError
 
-from lycosa.errors import Internal, Invalid, LycosaError, NotFound
+from lycosa.errors import Internal, Invalid, LycosaError, NotFound, TimedOut
 
 _log = structlog.get_logger("lycosa.mcp")
 
 _SHOWN = 300
+_LATE = -32000
 _WRONG_PARAMETERS = frozenset({"invalid", "not_found"})
 
 
@@ -58,6 +59,12 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
             return seen
         if isinstance(seen, ValidationError):
             return _invalid(seen)
+        if _is_late(seen):
+            return TimedOut(
+                "the tool did not answer within its time; whether it was done is not known",
+                code="TOOL_TIMED_OUT",
+                details={"name": name[:_SHOWN]},
+            )
         if isinstance(seen, NotFoundError):
             shown = name[:_SHOWN]
             return NotFound(f"there is no {shown}", code="NAME_UNKNOWN", details={"name": shown})
@@ -66,6 +73,11 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
         # Its own words: already without what was behind them.
         return Internal(str(problem)[:_SHOWN], code="INTERNAL")
     return Internal("the request failed; the log says why", code="INTERNAL")
+
+
+def _is_late(problem: BaseException) -> bool:
+    """Whether FastMCP stopped a tool whose time was over. It has no error of its own for that."""
+    return isinstance(problem, MCPError) and problem.error.code == _LATE
 
 
 def _invalid(problem: ValidationError) -> Invalid:
@@ -114,6 +126,6 @@ class WithoutOurErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record stays."""
         seen = record.exc_info[1] if record.exc_info else None
-        while seen is not None and not isinstance(seen, LycosaError):
+        while seen is not None and not (isinstance(seen, LycosaError) or _is_late(seen)):
             seen = seen.__cause__
         return seen is None

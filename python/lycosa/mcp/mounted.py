@@ -2,14 +2,15 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from importlib import import_module
-from typing import TYPE_CHECKING
+import gc
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from prometheus_client import CollectorRegistry
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from lycosa.background_import import import_in_background
 from lycosa.errors import NotFound, Unavailable
 from lycosa.services import Services
 from lycosa.services.access import Authenticator
@@ -23,13 +24,17 @@ PATH = "/mcp"
 _log = structlog.get_logger("lycosa.mcp")
 
 # A client that comes while the libraries are still imported waits so long for them, in seconds.
-_WAITED_FOR = 5.0
+_WAITED_FOR = 10.0
 
 
 class Mounted:
-    """ASGI: MCP over streamable HTTP, of both eras of the protocol, at one path."""
+    """ASGI: MCP over streamable HTTP, of both eras of the protocol, at one path.
 
-    def __init__(self) -> None:
+    `extend` is given the FastMCP server when it is made, to add tools, resources and prompts of its own.
+    """
+
+    def __init__(self, extend: Callable[[Any], None] | None = None) -> None:
+        self._extend = extend
         self._endpoint: Endpoint | None = None
         self._known = asyncio.Event()
         self._missing = False
@@ -60,24 +65,31 @@ class Mounted:
         registry: CollectorRegistry,
     ) -> None:
         try:
-            # 0.6 s of imports, in which REST already answers.
-            made = await asyncio.to_thread(import_module, "lycosa.mcp.http")
+            # After what analyses need: both at once would hold the event loop up, and each other.
+            await services.prepare()
+            # A second of imports, in which REST already answers.
+            made: Any = await import_in_background("lycosa.mcp.http")
         except ImportError as problem:
             self._missing = True
             self._known.set()
             _log.info("mcp_not_installed", missing=problem.name)
             return
         try:
-            endpoint: Endpoint = await made.open_endpoint(services, settings, authenticator, registry)
+            endpoint: Endpoint = await made.open_endpoint(
+                services, settings, authenticator, registry, self._extend
+            )
+            # What that made stays; the collector need not look at it again.
+            gc.freeze()
             async with endpoint.running():
                 self._endpoint = endpoint
                 self._known.set()
                 await asyncio.Event().wait()
         except Exception as problem:
+            # REST goes on without it.
             _log.exception("mcp_failed", error=type(problem).__name__)
-            raise
         finally:
             self._endpoint = None
+            self._known.set()
 
     async def drain(self, within: float) -> None:
         """Take no more, let what is in flight end for up to `within` seconds, then end the streams that stay open."""

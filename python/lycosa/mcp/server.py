@@ -7,10 +7,12 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
+from key_value.aio.wrappers.ttl_clamp import TTLClampWrapper
 from mcp.server.request_state import RequestStateSecurity
 from prometheus_client import CollectorRegistry
 
 import lycosa
+from lycosa.identity import Identity
 from lycosa.mcp import completions, listing, prompts, resources, subscriptions, tools
 from lycosa.mcp.asking import Asks, Serving
 from lycosa.mcp.failures import Failures, WithoutOurErrors
@@ -19,6 +21,7 @@ from lycosa.mcp.middleware.kept import Kept
 from lycosa.mcp.middleware.observed import Observed
 from lycosa.mcp.middleware.rates import Rates
 from lycosa.mcp.middleware.sizes import Sizes
+from lycosa.mcp.storage import LycosaKeyValue
 from lycosa.services import Services
 from lycosa.settings import Settings
 
@@ -30,6 +33,8 @@ PAGE = 50
 _LISTINGS_KEPT = 300
 # Seconds in which a question to the client waits for its answer.
 _ASKED_FOR = 600.0
+# Seconds since it was last written that the state of a session is kept.
+_STATE_KEPT = 30 * 86_400.0
 
 # Tools whose answer is worth keeping for a moment, in seconds, and those that make it stale.
 _KEPT = {"segment_figures": 15.0}
@@ -61,11 +66,14 @@ def build(
     at = Serving(services, settings, authenticator)
 
     @asynccontextmanager
-    async def lifespan(_server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+    async def lifespan(server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        schemas = {tool.name: tool.parameters for tool in await server.list_tools(run_middleware=False)}
+        # Without it the SDK lists every tool before every call, to find out what headers the called one has.
+        server._mcp_server.get_tool_input_schema = schemas.get
         try:
             yield at.as_context()
         finally:
-            subscribed.close()
+            subscriptions.close(server)
 
     _log_as_the_rest()
     middleware = [
@@ -90,14 +98,19 @@ def build(
         strict_input_validation=True,
         list_page_size=PAGE,
         request_state_security=_request_state(settings),
+        session_state_store=TTLClampWrapper(
+            LycosaKeyValue(services.kv, Identity.local(settings), prefix="mcp.state:"),
+            min_ttl=1.0,
+            max_ttl=_STATE_KEPT,
+            missing_ttl=_STATE_KEPT,
+        ),
         cache_ttl=_LISTINGS_KEPT,
         cache_scope="private",
     )
     # FastMCP gives one hint for everything; a record that was read is not a listing.
     del server._mcp_server.cache_hints["resources/read"]
-    for part in (tools, resources, listing, prompts, completions):
+    for part in (tools, resources, listing, prompts, completions, subscriptions):
         part.register(server)
-    subscribed = subscriptions.register(server)
     return server
 
 

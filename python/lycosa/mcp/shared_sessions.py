@@ -14,17 +14,20 @@ from uuid import uuid4
 
 import structlog
 from fastmcp.server.http import FastMCPStreamableHTTPSessionManager
-from fastmcp.server.session_scoped_event_store import SessionScopedEventStore
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
-from mcp.server.streamable_http import EventStore, StreamableHTTPServerTransport
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from starlette.types import Message, Receive, Scope, Send
 
 from lycosa.errors import LycosaError
+from lycosa.identity import Identity
 from lycosa.mcp.asking import Caller
+from lycosa.mcp.events import SessionEvents
 from lycosa.services import Services
 
 # Of a session nobody asks for. Every request begins it anew, in the store at the latest after a quarter of it.
 IDLE = 1800.0
+# Milliseconds after which a client whose stream broke comes again.
+_COME_AGAIN = 1000
 
 _NAMESPACE = "mcp.sessions"
 _HEADER = b"mcp-session-id"
@@ -38,8 +41,8 @@ _log = structlog.get_logger("lycosa.mcp")
 class SharedSessions(FastMCPStreamableHTTPSessionManager):
     """A session manager whose sessions any process may take up. A session belongs to the credential that opened it."""
 
-    def __init__(self, app: Any, services: Services, event_store: EventStore | None = None) -> None:
-        super().__init__(app, event_store=event_store, session_idle_timeout=IDLE)
+    def __init__(self, app: Any, services: Services) -> None:
+        super().__init__(app, session_idle_timeout=IDLE, retry_interval=_COME_AGAIN)
         self._kv = services.kv
         # Sessions being taken up: whoever asks for one meanwhile waits.
         self._adopting: dict[str, asyncio.Future[None]] = {}
@@ -51,11 +54,12 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
         if self.max_sessions is not None and len(self._server_instances) >= self.max_sessions:
             return None
         known = session_id or uuid4().hex
-        shared = self._shared_event_store
+        # By the session and not by the process, so that a stream can be taken up on another one.
+        tenant = requestor["subject"] if requestor is not None else None
+        events = SessionEvents(self._kv, Identity(tenant), known) if tenant else None
         transport = StreamableHTTPServerTransport(
             mcp_session_id=known,
-            # By the session, not by the process, so that a stream can be resumed on another one.
-            event_store=SessionScopedEventStore(shared, session_id=known) if shared else None,
+            event_store=events,
             security_settings=self.security_settings,
             retry_interval=self.retry_interval,
             idle_timeout=self.session_idle_timeout,
@@ -126,6 +130,7 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
     async def _forget(self, caller: Caller, session_id: str) -> None:
         try:
             await self._kv.delete(caller.identity, _NAMESPACE, [session_id])
+            await SessionEvents(self._kv, caller.identity, session_id).forget()
         except LycosaError as problem:
             _log.warning("mcp_session_not_forgotten", code=problem.code)
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 import structlog
 from fastmcp import FastMCP
@@ -34,7 +35,7 @@ from lycosa.mcp.listing import listed
 from lycosa.mcp.resources import SCOPE, body, is_ours
 from lycosa.services import Services
 
-__all__ = ["Subscriptions", "register"]
+__all__ = ["Subscriptions", "close", "register"]
 
 _log = structlog.get_logger(__name__)
 
@@ -149,6 +150,7 @@ class Subscriptions:
             handler.close()
         if self._task is not None:
             self._task.cancel()
+            self._task = None
 
     async def _known(self, uris: Sequence[str]) -> dict[str, _Watched]:
         """Those that are resources of ours, each looked at once, so that the first change counts."""
@@ -260,8 +262,19 @@ def _full(most: int) -> Exhausted:
     )
 
 
-def register(server: FastMCP[Any]) -> Subscriptions:
-    """Serve subscriptions of both eras. Whoever ends the server closes what this gives first."""
+# By server, for whoever ends one.
+_OF_SERVERS: WeakKeyDictionary[FastMCP[Any], Subscriptions] = WeakKeyDictionary()
+
+
+def close(server: FastMCP[Any]) -> None:
+    """End the streams of a server, before it waits for its calls to end: a stream ends by itself never."""
+    subscriptions = _OF_SERVERS.get(server)
+    if subscriptions is not None:
+        subscriptions.close()
+
+
+def register(server: FastMCP[Any]) -> None:
+    """Serve subscriptions of both eras."""
     subscriptions = Subscriptions(_EVERY)
     # FastMCP has no word for them yet; the server beneath it has.
     beneath = server._mcp_server
@@ -270,4 +283,4 @@ def register(server: FastMCP[Any]) -> Subscriptions:
     )
     beneath.add_request_handler("resources/subscribe", SubscribeRequestParams, subscriptions.subscribe)
     beneath.add_request_handler("resources/unsubscribe", UnsubscribeRequestParams, subscriptions.unsubscribe)
-    return subscriptions
+    _OF_SERVERS[server] = subscriptions

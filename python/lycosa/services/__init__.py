@@ -1,10 +1,9 @@
 """The use-cases, one module a domain. Surfaces give them their shape, their docstrings are the public wording."""
 
-import asyncio
 from functools import cached_property
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from lycosa.background_import import import_in_background
 from lycosa.errors import Invalid
 from lycosa.procedures import Procedures
 from lycosa.services.access import AccessService, Authenticator
@@ -18,6 +17,7 @@ from lycosa.services.imports import ImportService
 from lycosa.services.kv import KvService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
+from lycosa.services.sessions import SessionService
 from lycosa.services.system import SystemService
 from lycosa.settings import Settings
 
@@ -42,6 +42,7 @@ class Services:
         self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
+        self.sessions = SessionService(procedures, settings)
         self.checkpoints = CheckpointService(procedures)
         self.kv = KvService(procedures)
         self.system = SystemService(procedures)
@@ -82,11 +83,13 @@ class Services:
         if self._prepared:
             return
         for name in ("lookup_setup", "provider_states", "analyses"):
-            await asyncio.to_thread(import_module, f"lycosa.services.{name}")
+            await import_in_background(f"lycosa.services.{name}")
         self._prepared = True
 
     async def aclose(self) -> None:
-        """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
+        """Write what waits to be written, and let go of what was opened: connections to model providers and to a second
+        cache, the offline model."""
+        await self.sessions.aclose()
         if "authenticator" in vars(self):
             await self.authenticator.aclose()
         if "analyses" in vars(self):

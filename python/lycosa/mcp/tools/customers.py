@@ -132,8 +132,8 @@ async def upsert_customers(
 
     A row is found by `id`, else by `external_id`; a new one needs a name. A wrong row has the outcome invalid with
     field and problem, and stops no other; `version` makes a row conditional: conflict when another one is stored.
-    Use it when the user gave facts to store; read a customer before you change it. Not for files: `lycosa customers
-    import` and REST take any number of rows. Not for texts: add_document keeps those.
+    Use it when the user gave facts to store; read a customer before you change it. Not for files: `lycosa import`
+    and REST take any number of rows. Not for texts: add_document keeps those.
     """
     outcomes = await services.customers.upsert(identity, rows)
     wrong = sum(outcome.outcome in ("invalid", "conflict") for outcome in outcomes)
@@ -152,9 +152,9 @@ async def segment_figures(
 ) -> ToolResult:
     """How many customers a segment has, their revenue in cents and their orders.
 
-    Use it for every question about sums and averages: the figures are kept by every write and exact, where counting
-    pages of find_customers is slow and wrong. Not for who they are: that is find_customers with by = segment. The
-    empty segment stands for the customers in none. Next: compare_customers for a few of them.
+    Use it for every question about sums and averages: the store keeps the figures with every write; here they may be
+    15 seconds old. Do not count pages of find_customers. Not for who they are: that is find_customers with
+    by = segment. The empty segment stands for the customers in none. Next: compare_customers for a few of them.
     """
     if segment is not None:
         one = SegmentOut.model_validate(await services.customers.segment(identity, segment))

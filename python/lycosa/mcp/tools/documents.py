@@ -73,9 +73,9 @@ async def add_document(
 ) -> ToolResult:
     """Keep a text, such as the notes of a call, so that searches and analyses find it.
 
-    Name the customer it is about; without one it is general knowledge. The same text about the same customer is kept
-    once, however often it is added. Not for facts with a field of their own: upsert_customers stores those.
-    It is found by search_documents in about a second.
+    Use it when the user gave a text worth keeping. Name the customer it is about; without one it is general knowledge.
+    The same text about the same customer is kept once, however often it is added. Not for facts with a field of their
+    own: upsert_customers stores those. search_documents finds it in about a second.
     """
     about = None if customer is None else (await services.customers.locate(identity, customer)).id
     parts = "\0".join((about or "", kind, title or "", text))

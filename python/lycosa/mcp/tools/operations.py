@@ -4,8 +4,9 @@ from typing import Annotated, Any, Literal
 
 from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
-from pydantic import Field
+from pydantic import Field, ValidationError
 
+from lycosa.analysis.report import Report
 from lycosa.errors import Invalid
 from lycosa.identity import Identity
 from lycosa.mcp.answers import Cursor, CustomerKey, excerpt, gist, link, page_hint, told
@@ -29,7 +30,7 @@ _Name = Field(min_length=1, max_length=128)
 class PastRequest(RequestSummaryOut):
     """One question of the history."""
 
-    answer: str | None = Field(None, description="With request_id only; of an analysis its report as JSON.")
+    answer: str | None = Field(None, description="With request_id only; of an analysis its summary.")
 
 
 class History(Answer):
@@ -162,6 +163,7 @@ async def invalidate_cache(
 async def _one(services: Services, identity: Identity, request_id: str) -> ToolResult:
     found = await services.requests.get(identity, request_id)
     answer = found.request.answer
+    said = None if answer is None else excerpt(_summary(answer) or answer, _LONGEST_ANSWER)
     fields = {
         name: getattr(found.request, name)
         for name in RequestSummaryOut.model_fields
@@ -170,12 +172,20 @@ async def _one(services: Services, identity: Identity, request_id: str) -> ToolR
     row = PastRequest(
         **fields,
         answer_bytes=0 if answer is None else len(answer.encode()),
-        answer=None if answer is None else excerpt(answer, _LONGEST_ANSWER),
+        answer=said,
     )
     links = [
         link("document", source.ref, source.title) for source in found.sources if source.kind == "document"
     ]
     return told(History(rows=[row], next=None, previous=None), links=links[:_MOST_ROWS])
+
+
+def _summary(answer: str) -> str | None:
+    """Of a report as it is recorded; None for any other answer."""
+    try:
+        return Report.model_validate_json(answer).summary
+    except ValidationError:
+        return None
 
 
 def _row(row: Any) -> PastRequest:
