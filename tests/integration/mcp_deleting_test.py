@@ -30,7 +30,7 @@ async def shared(procedures: Procedures, settings: Settings) -> AsyncIterator[Wo
 @pytest_asyncio.fixture
 async def world(shared: World, identity: Identity) -> World:
     shared.identity = identity
-    await shared.customers(*({"id": f"c{n}", "name": f"Fir\n{n}".replace("\n", " ")} for n in range(12)))
+    await shared.customers(*({"id": f"c{n}", "name": f"Fir {n}"} for n in range(12)))
     return shared
 
 

@@ -169,17 +169,25 @@ class KvService:
         )
 
     async def every(
-        self, identity: Identity, namespace: str, *, prefix: str = "", nested: bool = False
+        self,
+        identity: Identity,
+        namespace: str,
+        *,
+        prefix: str = "",
+        nested: bool = False,
+        page: int = MOST_KEYS,
     ) -> AsyncIterator[KvEntry]:
-        """Every entry that `list` would show, page by page: stop when you have enough."""
+        """Every entry that `list` would show, `page` (1..100) of them a call: stop when you have enough."""
         cursor: str | None = None
         while True:
-            page = await self.list(identity, namespace, prefix=prefix, nested=nested, cursor=cursor)
-            for entry in page.rows:
+            found = await self.list(
+                identity, namespace, prefix=prefix, nested=nested, cursor=cursor, limit=page
+            )
+            for entry in found.rows:
                 yield entry
-            if page.next is None:
+            if found.next is None:
                 return
-            cursor = page.next
+            cursor = found.next
 
     async def every_key(
         self, identity: Identity, namespace: str, *, prefix: str = "", nested: bool = False
