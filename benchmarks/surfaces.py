@@ -101,7 +101,7 @@ async def server(store: Store, rate: int) -> AsyncIterator[int]:
     )
     try:
         async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as client, asyncio.timeout(60):
-            while not await _answers(client):
+            while not await _answers(client):  # noqa: ASYNC110 - another process
                 await asyncio.sleep(0.1)
             stored = await client.post("/v1/customers", json={"rows": [ROW]})
             if stored.status_code != 200:
