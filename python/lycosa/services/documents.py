@@ -6,6 +6,7 @@ from lycosa.errors import Invalid, NotFound
 from lycosa.identity import Identity
 from lycosa.procedures import (
     DocumentFigures,
+    DocumentHit,
     DocumentMatch,
     DocumentMatches,
     DocumentOutcome,
@@ -15,6 +16,8 @@ from lycosa.procedures import (
     Procedures,
 )
 from lycosa.services.encodable import unencodable
+
+__all__ = ["MAX_DOCUMENTS", "DocumentHit", "DocumentService"]
 
 MAX_DOCUMENTS = 100
 # Of one text to be matched, and of all of one call, in bytes.
