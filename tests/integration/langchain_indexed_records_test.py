@@ -13,7 +13,7 @@ from langchain_core.vectorstores import InMemoryVectorStore
 from lycosa.errors import Invalid
 from lycosa.identity import Identity
 from lycosa.langchain.connection import LycosaConnection
-from lycosa.langchain.record_manager import LycosaRecordManager
+from lycosa.langchain.indexed_records import LycosaRecordManager
 from lycosa.settings import Settings
 from tests.conftest import Clock
 
