@@ -2110,7 +2110,7 @@ class Procedures:
         """Make an API key. Its secret stays with who made it: here comes its proof, the SHA-256 of the secret. The same call repeated answers the key that is there.
 
         tenant: whose key it is
-        id: by chance, of a-z and 2-7
+        id: by chance; the part of the key that may be shown
         proof: SHA-256 of the secret, in hexadecimal
         name: its purpose
         scopes: what it may

@@ -245,6 +245,11 @@ async def test_a_stream_tells_of_changes_whoever_made_them(world: World, identit
                     if len(seen) == 3:
                         # The server ends: so does the stream, as the protocol wants it.
                         subscriptions.close(world.server)
+    async with world.client() as client:
+        too_many = [f"customer://{n}" for n in range(33)]
+        with pytest.raises(MCPError, match="at most 32"):
+            async with listen(client.session, resource_subscriptions=too_many):
+                pass
     updated = {ResourceUpdated(uri=one) for one in wanted[:2]}
     assert seen == updated | {ResourcesListChanged()}
 

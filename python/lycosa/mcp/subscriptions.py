@@ -44,6 +44,9 @@ _EVERY = 1.0
 # What one client and one process look at.
 _MOST_OF_ONE: Final = 32
 _MOST: Final = 512
+_MOST_STREAMS: Final = 256
+# Then a stream ends in order, and the client asks for another, with the credential that it has then.
+_LONGEST_SECONDS: Final = 3_600.0
 # Stands for the list of resources itself.
 _LISTING: Final = ""
 _STATE: Final = "lycosa/subscriptions"
@@ -97,6 +100,8 @@ class Subscriptions:
 
         What is no resource of ours is not acknowledged; tools and prompts never change.
         """
+        if len(self._streams) >= _MOST_STREAMS:
+            raise protocol_error(_full(_MOST_STREAMS))
         asked = params.notifications
         uris = list(dict.fromkeys(asked.resource_subscriptions or ()))
         if asked.resources_list_changed:
@@ -109,9 +114,11 @@ class Subscriptions:
         bus = _Bus(self, known)
         handler = ListenHandler(bus, max_subscriptions=1)
         self._streams.add(handler)
+        ending = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, handler.close)
         try:
             return await handler(context, params.model_copy(update={"notifications": honored}))
         finally:
+            ending.cancel()
             self._streams.discard(handler)
 
     async def subscribe(
