@@ -60,6 +60,13 @@ NEEDED: dict[str, Scope] = {
     "DELETE /v1/quotas/{quota}": "admin",
     "POST /v1/quotas/{quota}/reset": "admin",
     "GET /v1/quota-reports": "read",
+    "GET /v1/sessions": "read",
+    "POST /v1/sessions": "write",
+    "GET /v1/sessions/{session_id}": "read",
+    "PATCH /v1/sessions/{session_id}": "write",
+    "DELETE /v1/sessions/{session_id}": "write",
+    "GET /v1/sessions/{session_id}/history": "read",
+    "POST /v1/sessions/{session_id}/messages": "write",
     "GET /metrics": "admin",
 }
 
