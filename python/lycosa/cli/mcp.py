@@ -11,6 +11,7 @@ import typer
 from lycosa.cli.command import Invocation, command
 from lycosa.cli.session import Session, open_session
 from lycosa.telemetry import configure_logging
+from lycosa.tracing import configure_tracing
 
 _PIECE = 65536
 # What is in flight when it is told to end has so long, in seconds.
@@ -32,6 +33,7 @@ async def mcp(run: Invocation) -> None:
     """
     async with open_session(run.settings) as session:
         configure_logging(run.settings.log_level, stream=sys.stderr)
+        configure_tracing()
         # Half a second: after what can be refused at once.
         from lycosa.mcp.server import build
 

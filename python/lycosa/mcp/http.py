@@ -22,6 +22,7 @@ from lycosa.mcp.shared_sessions import SharedSessions
 from lycosa.services import Services
 from lycosa.services.access import bearer
 from lycosa.settings import Settings
+from lycosa.tracing import configure_tracing
 
 
 async def open_endpoint(
@@ -35,6 +36,7 @@ async def open_endpoint(
 
     Raises Invalid where the store's password is not known.
     """
+    await asyncio.to_thread(configure_tracing)
     # Deriving a key takes its time on purpose.
     server = await asyncio.to_thread(build, services, settings, authenticator, registry)
     if extend is not None:

@@ -59,14 +59,21 @@ class KvService:
         values: Mapping[str, bytes],
         *,
         ttl: float | None = None,
-    ) -> None:
-        """Store values by key. At most 100 of together 4,000,000 bytes are all stored or none; more go in parts."""
+    ) -> list[KvStored]:
+        """Store values by key; answers versions and times in their order.
+
+        At most 100 of together 4,000,000 bytes are all stored or none; more go in parts.
+        """
+        stored: list[KvStored] = []
         for part in _value_parts(values):
             entries: list[KvItem] = [
                 {"key": key, "value": value} if ttl is None else {"key": key, "value": value, "ttl": ttl}
                 for key, value in part
             ]
-            await self._procedures.kv_set_many(tenant=identity.tenant, namespace=namespace, entries=entries)
+            stored += await self._procedures.kv_set_many(
+                tenant=identity.tenant, namespace=namespace, entries=entries
+            )
+        return stored
 
     async def compare_and_set(
         self,
