@@ -96,6 +96,34 @@ async def test_an_answer_that_cannot_be_kept_or_read_is_asked_again(
     assert [answer or None for answer in found] == [None] * 4
 
 
+async def test_puts_of_one_tick_travel_together(connection: LycosaConnection, identity: Identity) -> None:
+    cache = LycosaCache(connection)
+    services = await connection.services()
+
+    async def calls() -> dict[str, int]:
+        figures = (await services.system.figures()).procedures
+        names = ("cache.set_many", "cache.get_many")
+        return {name: figures[name].calls if name in figures else 0 for name in names}
+
+    before = await calls()
+    answers = [[Generation(text=str(number))] for number in range(150)]
+    answers[7] = [Generation(text="x" * 1_000_001)]
+    with capture_logs() as logs:
+        # A put that is cancelled takes no other with it.
+        puts = [asyncio.create_task(cache.aupdate("p", str(n), answer)) for n, answer in enumerate(answers)]
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        puts[3].cancel()
+        await asyncio.gather(*puts, return_exceptions=True)
+    assert [line["code"] for line in logs] == ["INVALID_ARGUMENT"]
+    found = await asyncio.gather(*(cache.alookup("p", str(number)) for number in range(150)))
+    assert found == [*answers[:7], None, *answers[8:]]
+    after = await calls()
+    # Of 32 each; that with the bad one is told again one by one.
+    assert after["cache.set_many"] - before["cache.set_many"] == 5 + 32
+    assert after["cache.get_many"] - before["cache.get_many"] == 5
+
+
 async def test_a_model_answers_when_the_cache_is_away(own_server: Store, identity: Identity) -> None:
     settings = own_server.settings()
     async with LycosaConnection(settings, identity=identity) as connection:

@@ -97,7 +97,7 @@ async def test_what_cannot_be_read_is_not_there(
 
 
 async def test_a_store_that_is_away_costs_only_the_cache(tmp_path: Path, settings: Settings) -> None:
-    away = settings.model_copy(update={"tarantool_host": str(tmp_path / "none.sock"), "call_timeout": 0.2})
+    away = settings.model_copy(update={"tarantool_host": str(tmp_path / "none.sock"), "call_timeout": 0.05})
     async with LycosaConnection(away) as connection:
         cache: LycosaNodeCache[int] = LycosaNodeCache(connection)
         assert await cache.aget([ONE]) == {}

@@ -16,7 +16,7 @@ local IN = {'thread', THREAD, doc = 'such as the id of a conversation'}
 local AT = {'namespace', NAMESPACE, default = '', doc = 'of a graph within the graph; empty for the outermost'}
 local STATE_ID = {'id', T.name, doc = 'of the state: later ones are greater, byte by byte'}
 local KEEP = {'ttl', TTL, optional = true, doc = 'seconds after this write until the whole thread ends; never when absent'}
-local ROWS = {'limit', T.integer{min = 1, max = 1000}, default = 1000, doc = 'rows at about the most'}
+local ROWS = {'limit', T.integer{min = 1, max = 1000}, default = 200, doc = 'rows at about the most'}
 local PART_NAME = {'name', T.name, doc = 'of the value: the caller\'s choice, never used twice'}
 local FIRST = {'first', NUMBER, doc = 'number of the first of these parts'}
 local IN_PARTS = {'parts', T.name, optional = true, doc = 'name of its parts, stored before, when it is too large'}

@@ -11,8 +11,10 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from lycosa.errors import LycosaError
 from lycosa.langchain.connection import LycosaConnection
+from lycosa.langchain.gathered_puts import GatheredPuts
 from lycosa.langchain.messages import fields_of, message_of, name_of
 from lycosa.services import Services
+from lycosa.services.cache import Item
 
 __all__ = ["LycosaCache"]
 
@@ -32,7 +34,7 @@ class LycosaCache(BaseCache):
         set_llm_cache(LycosaCache(connection, ttl=86_400))
 
     A cache that fails is logged and the model is asked: caching never makes a call fail that would have succeeded.
-    Look-ups of one tick of the event loop travel as one call.
+    Look-ups of one tick of the event loop travel as one call, and so do updates.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class LycosaCache(BaseCache):
         self._ttl = ttl
         self._prefix = prefix
         self._patience = patience
+        self._puts = GatheredPuts(connection.identity, patience)
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The kept answer, None when there is none."""
@@ -99,14 +102,7 @@ class LycosaCache(BaseCache):
         key = self._key(prompt, llm_string)
         try:
             value = _encoded(answer)
-            await services.cache.set(
-                self._connection.identity,
-                key,
-                value,
-                ttl=self._ttl,
-                media_type=_MESSAGE_PACK,
-                timeout=self._patience,
-            )
+            await self._puts.put(services, Item(key, value, self._ttl, _MESSAGE_PACK))
         except LycosaError as problem:
             _log.warning("llm_cache_failed", code=problem.code, key=key)
         except (TypeError, ValueError) as problem:
