@@ -1,7 +1,7 @@
 """Checkpoints of graphs of agents: threads, the states they went through, and what tasks wrote on top of a state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -82,6 +82,7 @@ class CheckpointService:
         metadata: Serialized,
         versions: Mapping[str, str],
         values: Mapping[str, Serialized],
+        older: Mapping[str, Callable[[], Serialized]] | None = None,
         parent: str | None = None,
         run: str | None = None,
         facts: Mapping[str, str | float] | None = None,
@@ -91,40 +92,44 @@ class CheckpointService:
         """Store a state, all of it or nothing: what was acknowledged is there, whole, whatever dies.
 
         `versions` are those of all channels, `values` those of versions that are new; the value of a version is
-        stored once. `facts` are what `heads` can filter by, None when the metadata holds more than that. `deltas` are
-        channels without a value, made again from the writes on top of the states before.
+        stored once. `older` makes the values of versions that are not: asked for only when they went meanwhile, with
+        the states that had them. `facts` are what `heads` can filter by, None when the metadata holds more than that.
+        `deltas` are channels without a value, made again from the writes on top of the states before.
         """
-        names = list(values)
+        makers = older or {}
+        sent = dict(values)
 
         async def put() -> None:
+            names = list(sent)
             kept = await self._values.keep(
                 identity,
                 thread,
                 [(state, MOST_INLINE_HEAD), (metadata, MOST_INLINE_HEAD)]
-                + [(values[name], MOST_INLINE) for name in names],
+                + [(sent[name], MOST_INLINE) for name in names],
                 ttl,
             )
-            await self._procedures.checkpoint_put(
-                tenant=identity.tenant,
-                thread=thread,
-                namespace=namespace,
-                id=state_id,
-                parent=parent,
-                state=kept[0],
-                metadata=kept[1],
-                run=run,
-                facts=facts,
-                channels=[
-                    CheckpointChannel(channel=channel, version=_version(version))
-                    for channel, version in versions.items()
-                ],
-                deltas=deltas,
-                blobs=[
-                    CheckpointBlobInput(channel=name, version=_version(versions[name]), **value)
-                    for name, value in zip(names, kept[2:], strict=True)
-                ],
-                ttl=ttl,
-            )
+            try:
+                await self._procedures.checkpoint_put(
+                    tenant=identity.tenant,
+                    thread=thread,
+                    namespace=namespace,
+                    id=state_id,
+                    parent=parent,
+                    state=kept[0],
+                    metadata=kept[1],
+                    run=run,
+                    facts=facts,
+                    channels=_channels(versions, sent.keys() | makers.keys()),
+                    deltas=deltas,
+                    blobs=[
+                        CheckpointBlobInput(channel=name, version=_version(versions[name]), **value)
+                        for name, value in zip(names, kept[2:], strict=True)
+                    ],
+                    ttl=ttl,
+                )
+            except CheckpointChanged:
+                sent.update({name: make() for name, make in makers.items() if name not in sent})
+                raise
 
         await _insistently(put)
 
@@ -296,6 +301,13 @@ class CheckpointService:
             identity, thread, head.metadata_type, head.metadata, head.metadata_parts
         )
         return Head(thread, head.namespace, head.id, head.parent, state, metadata)
+
+
+def _channels(versions: Mapping[str, str], held: Collection[str]) -> list[CheckpointChannel]:
+    return [
+        CheckpointChannel(channel=channel, version=_version(version), held=channel in held)
+        for channel, version in versions.items()
+    ]
 
 
 def _version(version: str) -> str:
