@@ -2363,7 +2363,7 @@ class Procedures:
         namespace: of a graph within the graph; empty for the outermost
         id: the latest of the namespace when absent
         cursor: the `next` of the page before
-        Raises InvalidCursor.
+        Raises CheckpointChanged, InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant, "thread": thread}
         if namespace is not None:

@@ -109,7 +109,7 @@ return {
             {'blobs', T.list(BLOB, {max = 2000}), doc = 'named by version and channel, with a space between'},
             {'writes', T.list(WRITE, {max = 20000}), doc = 'in the order of task and position'}, NEXT,
         }),
-        errors = {'INVALID_CURSOR'}, run = checkpoint.get,
+        errors = {'CHECKPOINT_CHANGED', 'INVALID_CURSOR'}, run = checkpoint.get,
     },
     {
         name = 'checkpoint.parts', access = 'read', mode = 'read',
