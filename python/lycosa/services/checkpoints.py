@@ -1,7 +1,7 @@
 """Checkpoints of graphs of agents: threads, the states they went through, and what tasks wrote on top of a state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from lycosa.procedures import (
     CheckpointChanged,
     CheckpointChannel,
     CheckpointHead,
+    CheckpointValue,
     CheckpointWrite,
     CheckpointWriteInput,
     Procedures,
@@ -96,16 +97,14 @@ class CheckpointService:
         the states that had them. `facts` are what `heads` can filter by, None when the metadata holds more than that.
         `deltas` are channels without a value, made again from the writes on top of the states before.
         """
-        makers = older or {}
-        sent = dict(values)
+        sent, makers = dict(values), older or {}
 
         async def put() -> None:
-            names = list(sent)
             kept = await self._values.keep(
                 identity,
                 thread,
                 [(state, MOST_INLINE_HEAD), (metadata, MOST_INLINE_HEAD)]
-                + [(sent[name], MOST_INLINE) for name in names],
+                + [(value, MOST_INLINE) for value in sent.values()],
                 ttl,
             )
             try:
@@ -121,10 +120,7 @@ class CheckpointService:
                     facts=facts,
                     channels=_channels(versions, sent.keys() | makers.keys()),
                     deltas=deltas,
-                    blobs=[
-                        CheckpointBlobInput(channel=name, version=_version(versions[name]), **value)
-                        for name, value in zip(names, kept[2:], strict=True)
-                    ],
+                    blobs=_blobs(versions, sent, kept[2:]),
                     ttl=ttl,
                 )
             except CheckpointChanged:
@@ -307,6 +303,15 @@ def _channels(versions: Mapping[str, str], held: Collection[str]) -> list[Checkp
     return [
         CheckpointChannel(channel=channel, version=_version(version), held=channel in held)
         for channel, version in versions.items()
+    ]
+
+
+def _blobs(
+    versions: Mapping[str, str], channels: Iterable[str], values: Sequence[CheckpointValue]
+) -> list[CheckpointBlobInput]:
+    return [
+        CheckpointBlobInput(channel=channel, version=_version(versions[channel]), **value)
+        for channel, value in zip(channels, values, strict=True)
     ]
 
 
