@@ -246,8 +246,8 @@ install_conformance() {
         --ignore-scripts --no-audit --no-fund --no-update-notifier >"$log" 2>&1 </dev/null; then
         echo "$wanted" >"$stamp"
     else
-        tail -n 5 "$log" >&2
-        say 'no conformance suite: npm could not install it (its last words are above);' \
+        { grep -m 4 'npm error' "$log" || tail -n 4 "$log"; } >&2
+        say 'no conformance suite: npm could not install it (its words are above);' \
             'its test fails until the way to your npm registry is open and "make setup" is run again'
     fi
 }

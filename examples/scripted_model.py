@@ -16,7 +16,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_core.runnables import Runnable
 
 _QUOTED = re.compile(r"[\"«“](.+?)[\"»”]")
-_NAMED = re.compile(r"(?<=\s)[A-ZА-ЯЁ][\w.&-]*(?:\s[A-ZА-ЯЁ][\w.&-]*)*")
+_NAMED = re.compile(r"(?<=\s)[A-ZА-ЯЁ][\w.&-]+(?:\s[A-ZА-ЯЁ][\w.&-]*)*")
 
 
 class ScriptedModel(BaseChatModel):

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from typing import Any
+from typing import Any, TypedDict
 
 import pytest
 import pytest_asyncio
+from langgraph.graph import START, StateGraph
+from langgraph.runtime import Runtime
 from langgraph.store.base import (
     GetOp,
     InvalidNamespaceError,
@@ -247,3 +249,28 @@ async def test_stores_and_tenants_keep_apart(
     async with LycosaConnection(settings, identity=Identity(tenant=f"{identity.tenant}-2")) as other:
         assert await LycosaStore(other).asearch(()) == []
         assert await LycosaStore(other).alist_namespaces() == []
+
+
+async def test_nodes_of_a_graph_remember(store: LycosaStore) -> None:
+    """One that waits for the store and one that runs in a thread."""
+
+    class State(TypedDict):
+        found: list[str]
+
+    async def note(state: State, runtime: Runtime[None]) -> None:
+        assert runtime.store is not None
+        await runtime.store.aput(("notes", "анна"), "k", {"text": "любит чай"})
+
+    def recall(state: State, runtime: Runtime[None]) -> State:
+        assert runtime.store is not None
+        return {"found": [item.value["text"] for item in runtime.store.search(("notes",), query="чаем")]}
+
+    graph: Any = (
+        StateGraph(State)
+        .add_node(note)
+        .add_node(recall)
+        .add_edge(START, "note")
+        .add_edge("note", "recall")
+        .compile(store=store)
+    )
+    assert await graph.ainvoke({"found": []}) == {"found": ["любит чай"]}

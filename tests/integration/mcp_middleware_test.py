@@ -93,6 +93,14 @@ async def test_an_answer_is_kept_for_a_moment_and_forgotten_by_a_write(world: Wo
         assert "retail" in json.dumps(after.structured_content)
 
 
+async def test_schemas_are_listed_without_references(world: World) -> None:
+    async with world.client() as client:
+        tools = [*await client.list_tools(), *await client.list_tools()]
+    shown = [json.dumps([tool.input_schema, tool.output_schema]) for tool in tools]
+    assert len(shown) >= 30
+    assert not [one for one in shown if "$ref" in one]
+
+
 async def test_the_limit_of_a_caller_is_defined_once_and_again_when_it_was_removed(
     procedures: Procedures, settings: Settings, tenant: str
 ) -> None:

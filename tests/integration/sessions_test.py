@@ -179,20 +179,23 @@ async def test_sessions_have_agents_and_end(sessions: SessionService, identity: 
 
 
 async def test_messages_are_gathered_longer_the_busier_it_is(
-    procedures: Procedures, settings: Settings, identity: Identity
+    server: Store, procedures: Procedures, identity: Identity
 ) -> None:
-    sessions = SessionService(procedures, settings)
+    sessions = SessionService(procedures, server.settings(session_write_most=10.0))
     await sessions.append(identity, "calm", [user("one")])
-    await until(lambda: sessions.figures().writes == 1, 0.3)
+    await until(lambda: sessions.figures().writes == 1)
     # A thousand at once do not wait.
     await sessions.append(identity, "busy", [user(str(number)) for number in range(1000)])
-    await until(lambda: sessions.figures().writes == 2, 0.3)
+    await until(lambda: sessions.figures().writes == 2)
+    written = sessions.figures().writes
     for number in range(30):
         await sessions.append(identity, "busy", [user(str(number)) for number in range(10 * number)])
         await asyncio.sleep(0.01)
     figures = sessions.figures()
-    assert 0.0 < figures.oldest_seconds < 0.7
-    assert figures.waiting_bytes > figures.waiting * 256
+    # More came than one write holds, so one went; the rest is gathered.
+    assert figures.writes - written < 8
+    assert 0.0 < figures.oldest_seconds < 10.0
+    assert figures.waiting_bytes > figures.waiting * 256 > 0
     await sessions.aclose()
     assert sessions.figures().appended == 1 + 1000 + 10 * sum(range(30))
     with pytest.raises(Unavailable, match="ending"):
@@ -214,6 +217,8 @@ async def test_nothing_is_lost_while_the_store_is_away(
         await until(lambda: sessions.figures().failures > 0)
         with pytest.raises(TimedOut, match="does not take"):
             await sessions.history(identity, "s")
+        with pytest.raises(TimedOut, match="still wait"):
+            await waiting
         with pytest.raises(Unavailable, match="wait to be written") as caught:
             await sessions.append(identity, "s", [user("too many")] * 9)
         assert (caught.value.code, caught.value.retry_after) == ("SESSION_QUEUE_FULL", 1.0)
@@ -221,7 +226,7 @@ async def test_nothing_is_lost_while_the_store_is_away(
         # Killed with an answer outstanding: whether the first attempts were written is not known, and does not matter.
         own_server.kill()
         own_server.start()
-        await waiting
+        await until(lambda: sessions.figures().waiting == 0)
         assert await contents(sessions, identity, "s") == [str(number) for number in range(26)]
         own_server.kill()
         await sessions.append(identity, "s", [user("never written")])
@@ -233,5 +238,5 @@ async def test_nothing_is_lost_while_the_store_is_away(
         assert time.monotonic() - began < 1.5
         assert (sessions.figures().lost, sessions.figures().waiting) == (2, 0)
         assert ("messages_lost", 2) in [(line["event"], line.get("count")) for line in logs]
-        with pytest.raises(Unavailable, match="ended before"):
+        with pytest.raises(TimedOut, match="still wait"):
             await late

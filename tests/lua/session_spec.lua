@@ -167,6 +167,10 @@ describe('session', function()
         args.current_agent = 'support'
         support.raises('SESSION_EXISTS', lycosa.session.create, args)
         args.current_agent = 'sales'
+        for _, other in ipairs{{channel = 'web'}, {channel = 'чат', more = true}, {}} do
+            local changed = {tenant = 'acme', id = 's', current_agent = 'sales', metadata = other, idle = 60}
+            support.raises('SESSION_EXISTS', lycosa.session.create, changed)
+        end
         add('s', messages(1, 1))
         support.raises('SESSION_EXISTS', lycosa.session.create, args)
         assert.are.equal('чат', history{}.session.metadata.channel)

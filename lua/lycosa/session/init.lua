@@ -19,6 +19,22 @@ local READ_BYTES = 1000000
 
 session.append = append.run
 
+-- Whether a stored map of scalars is the given one, which may be absent.
+local function is_same(stored, given)
+    given = given or {}
+    for name, value in pairs(given) do
+        if stored[name] ~= value then
+            return false
+        end
+    end
+    for name in pairs(stored) do
+        if given[name] == nil then
+            return false
+        end
+    end
+    return true
+end
+
 ---Begin a session. Repeated while it has no messages it gives the same; else SESSION_EXISTS is raised.
 ---@param args {tenant: string, id: string, current_agent: string?, metadata: table?, idle: number}
 ---@return box.tuple
@@ -27,7 +43,8 @@ function session.create(args)
     if row == nil then
         memory.admit('session', 'session')
         return rows.begin(args.tenant, args.id, args)
-    elseif row[S.MESSAGES] > 0 or row[S.AGENT] ~= args.current_agent or row[S.IDLE] ~= args.idle then
+    elseif row[S.MESSAGES] > 0 or row[S.AGENT] ~= args.current_agent or row[S.IDLE] ~= args.idle
+        or not is_same(row[S.METADATA], args.metadata) then
         errors.raise('SESSION_EXISTS', {id = args.id})
     end
     return row

@@ -70,9 +70,9 @@ class LycosaChatMessageHistory(BaseChatMessageHistory):
         return await self._read(await self._connection.services())
 
     def add_messages(self, messages: Sequence[BaseMessage]) -> None:
-        """Append up to 1,000 messages; one whose id is there already is not added again.
+        """Append messages in order; one whose id is there already is not added again.
 
-        Raises Invalid for a message that cannot be kept; those before it in `messages` are not added either.
+        Raises Invalid for a message that cannot be kept: then none is added.
         """
         self._connection.run(lambda services: self._add(services, messages))
 
@@ -106,7 +106,13 @@ class LycosaChatMessageHistory(BaseChatMessageHistory):
 
     async def _add(self, services: Services, messages: Sequence[BaseMessage]) -> None:
         rows = [_row(message) for message in messages]
-        await services.sessions.append(self._connection.identity, self._session, rows, durable=self._durable)
+        for start in range(0, len(rows), _PAGE):
+            await services.sessions.append(
+                self._connection.identity,
+                self._session,
+                rows[start : start + _PAGE],
+                durable=self._durable,
+            )
 
     async def _delete(self, services: Services) -> None:
         await services.sessions.delete(self._connection.identity, self._session)

@@ -15,8 +15,10 @@ from lycosa.errors import LycosaError
 from lycosa.identity import Identity
 from lycosa.services.kv import KvService
 
-# Seconds in which a client may come again. Memory holds what was said in them, so they are few.
-KEPT = 300.0
+# Seconds in which a client may come again, and the largest event that is kept for it. What was said in them is held in
+# memory, so both are small: whoever misses more asks again.
+KEPT = 120.0
+_MOST_BYTES = 32_768
 
 _NAMESPACE = "mcp.events."
 _log = structlog.get_logger("lycosa.mcp")
@@ -34,17 +36,18 @@ class SessionEvents(EventStore):
     async def store_event(self, stream_id: StreamId, message: JSONRPCMessage | None) -> EventId:
         """Keep an event; without a message it only marks where a stream begins.
 
-        While the store is away nothing is kept: the stream goes on, and cannot be taken up later.
+        What is too large, or comes while the store is away, is not kept: the stream goes on without it later.
         """
         # Never twice the same, and never back, in this process; another one begins later.
         self._last = max(self._last + 1, time.time_ns())
         key = f"{_digest(stream_id)}-{self._last:020d}"
         said = None if message is None else message.model_dump(mode="json", by_alias=True, exclude_unset=True)
         value = json.dumps({"stream": stream_id, "message": said}, ensure_ascii=False)
+        kept = value.encode("utf-8", "replace")
+        if len(kept) > _MOST_BYTES:
+            return key
         try:
-            await self._kv.set(
-                self._identity, self._namespace, key, value.encode("utf-8", "replace"), ttl=KEPT
-            )
+            await self._kv.set(self._identity, self._namespace, key, kept, ttl=KEPT)
         except LycosaError as problem:
             _log.warning("mcp_event_not_kept", code=problem.code)
         return key

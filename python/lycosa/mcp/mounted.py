@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import gc
 from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from lycosa.mcp.http import Endpoint
 
 PATH = "/mcp"
+# How whoever logs and counts requests knows this one; Starlette tells it only of routes of FastAPI.
+_PLACE = SimpleNamespace(path=PATH)
 
 _log = structlog.get_logger("lycosa.mcp")
 
@@ -99,6 +102,7 @@ class Mounted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises Unavailable until it is ready and while it stops, NotFound where FastMCP is not installed."""
+        scope["route"] = _PLACE
         if self._stopping:
             raise Unavailable("the server is stopping", code="STOPPING", retry_after=1.0)
         endpoint = self._endpoint or await self._ready()

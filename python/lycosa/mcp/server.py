@@ -1,5 +1,6 @@
 """The MCP server: what it is called, how it works, and what it is made of."""
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
@@ -7,6 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
+from fastmcp.server.middleware import Middleware
 from key_value.aio.wrappers.ttl_clamp import TTLClampWrapper
 from mcp.server.request_state import RequestStateSecurity
 from prometheus_client import CollectorRegistry
@@ -16,6 +18,7 @@ from lycosa.identity import Identity
 from lycosa.mcp import completions, listing, prompts, resources, subscriptions, tools
 from lycosa.mcp.asking import Asks, Serving
 from lycosa.mcp.failures import Failures, WithoutOurErrors
+from lycosa.mcp.middleware.dereferenced import Dereferenced
 from lycosa.mcp.middleware.figures import Figures
 from lycosa.mcp.middleware.kept import Kept
 from lycosa.mcp.middleware.observed import Observed
@@ -67,7 +70,9 @@ def build(
 
     @asynccontextmanager
     async def lifespan(server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
-        schemas = {tool.name: tool.parameters for tool in await server.list_tools(run_middleware=False)}
+        known = await server.list_tools(run_middleware=False)
+        await asyncio.to_thread(dereferenced.prepare, known)
+        schemas = {tool.name: tool.parameters for tool in known}
         # Without it the SDK lists every tool before every call, to find out what headers the called one has.
         server._mcp_server.get_tool_input_schema = schemas.get
         try:
@@ -76,25 +81,16 @@ def build(
             subscriptions.close(server)
 
     _log_as_the_rest()
-    middleware = [
-        Observed(
-            Figures(registry or CollectorRegistry()),
-            settings.tenant,
-            arguments=settings.log_level == "debug",
-        ),
-        Failures(),
-        *([Rates(services, settings.mcp_rate_per_minute)] if settings.mcp_rate_per_minute else []),
-        Sizes(settings.mcp_answer_bytes),
-        Kept(services, _KEPT, _WRITES),
-    ]
+    dereferenced = Dereferenced()
     server: FastMCP[dict[str, Any]] = FastMCP(
         NAME,
         instructions=_INSTRUCTIONS,
         version=lycosa.__version__,
         lifespan=lifespan,
-        middleware=middleware,
+        middleware=[*_around(services, settings, registry or CollectorRegistry()), dereferenced],
         on_duplicate="error",
         mask_error_details=True,
+        dereference_schemas=False,
         strict_input_validation=True,
         list_page_size=PAGE,
         request_state_security=_request_state(settings),
@@ -112,6 +108,18 @@ def build(
     for part in (tools, resources, listing, prompts, completions, subscriptions):
         part.register(server)
     return server
+
+
+def _around(services: Services, settings: Settings, registry: CollectorRegistry) -> list[Middleware]:
+    """What stands around every operation, the outermost first."""
+    per_minute = settings.mcp_rate_per_minute
+    return [
+        Observed(Figures(registry), settings.tenant, arguments=settings.log_level == "debug"),
+        Failures(),
+        *([Rates(services, per_minute)] if per_minute else []),
+        Sizes(settings.mcp_answer_bytes),
+        Kept(services, _KEPT, _WRITES),
+    ]
 
 
 def _request_state(settings: Settings) -> RequestStateSecurity:

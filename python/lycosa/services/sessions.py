@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Final, NamedTuple
 
-from lycosa.errors import Invalid, NotFound
+from lycosa.errors import Invalid, NotFound, TimedOut
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, Scalar, Session, SessionHistory, SessionMessage, SessionPage
 from lycosa.services.session_messages import Message, Role, check_name, checked
@@ -89,8 +89,8 @@ class SessionService:
 
         They wait 50 to 650 ms to be written with others and are lost if this process is killed meanwhile (not if it is
         asked to end); with `durable` the call returns when they are in the store. Raises Invalid, which names the
-        field, Unavailable when the store is away and too many wait already, and with `durable` Conflict for an id of
-        another content and Exhausted for a session that is full.
+        field, Unavailable when the store is away and too many wait already, and with `durable` TimedOut when it does
+        not take them in time (they wait on), Conflict for an id of another content, Exhausted for a full session.
         """
         check_name("session", session_id)
         if len(messages) > MOST_MESSAGES:
@@ -105,7 +105,15 @@ class SessionService:
         done = self._writer.add(identity.tenant, session_id, sent, durable=durable) if sent else []
         if not done:
             return Appended(ids)
-        outcomes = await asyncio.gather(*done)
+        try:
+            async with asyncio.timeout(self._timeout):
+                outcomes = await asyncio.gather(*done)
+        except TimeoutError:
+            raise TimedOut(
+                f"the store did not take the messages of session {session_id} in time; they still wait to be written",
+                code="SESSION_NOT_WRITTEN",
+                details={"session": session_id},
+            ) from None
         return Appended(ids, outcomes[-1].last)
 
     async def append_message(
