@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal
 
 from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from lycosa.identity import Identity
 from lycosa.mcp.answers import CustomerKey, excerpt, link, told
 from lycosa.mcp.asking import Depends, asking, services, serving
+from lycosa.mcp.failures import invalid
 from lycosa.mcp.tools.declaring import SPENDS, add_tool
 from lycosa.providers.findings import SearchOptions
 from lycosa.schemas.searches import FoundOut
@@ -56,15 +57,18 @@ async def search_web(
     """
     about = None if customer is None else (await services.customers.locate(identity, customer)).id
     await services.prepare()
-    options = SearchOptions(
-        depth=depth,
-        topic=topic,
-        max_results=max_results,
-        days=days,
-        include_domains=include_domains,
-        exclude_domains=exclude_domains,
-        language=language,
-    )
+    try:
+        options = SearchOptions(
+            depth=depth,
+            topic=topic,
+            max_results=max_results,
+            days=days,
+            include_domains=include_domains,
+            exclude_domains=exclude_domains,
+            language=language,
+        )
+    except ValidationError as problem:
+        raise invalid(problem) from None
     seconds = min(serving().settings.search_timeout, _DEADLINE)
     found = FoundOut.of(
         await services.lookups.search(
