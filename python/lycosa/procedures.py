@@ -637,6 +637,7 @@ class CheckpointChannel(TypedDict, total=False):
 
     channel: Required[str]
     version: Required[str]
+    held: bool
 
 
 class CheckpointBlobInput(TypedDict, total=False):
@@ -2469,7 +2470,7 @@ class Procedures:
         ttl: float | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes.
+        """Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes. A value that should be there already and is not is CHECKPOINT_CHANGED: give it again.
 
         tenant: whose threads
         thread: such as the id of a conversation

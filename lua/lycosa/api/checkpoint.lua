@@ -23,7 +23,10 @@ local IN_PARTS = {'parts', T.name, optional = true, doc = 'name of its parts, st
 local KIND = {'type', T.name, doc = 'how the bytes were made'}
 
 local SERIALIZED = T.record('CheckpointValue', {KIND, {'value', HEAD_VALUE}, IN_PARTS})
-local CHANNEL_VERSION = T.record('CheckpointChannel', {{'channel', CHANNEL}, {'version', VERSION}})
+local CHANNEL_VERSION = T.record('CheckpointChannel', {
+    {'channel', CHANNEL}, {'version', VERSION},
+    {'held', T.boolean, default = false, doc = 'whether it has a value: given now, or there already'},
+})
 local BLOB_INPUT = T.record('CheckpointBlobInput', {
     {'channel', CHANNEL}, {'version', VERSION}, KIND, {'value', VALUE}, IN_PARTS,
 })
@@ -59,7 +62,8 @@ local NEXT = {'next', T.nullable(cursor.TYPE), doc = 'leads to the rest; null at
 return {
     {
         name = 'checkpoint.put', access = 'app', mode = 'write', idempotent = true,
-        doc = 'Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes.',
+        doc = 'Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes. A value '
+            .. 'that should be there already and is not is CHECKPOINT_CHANGED: give it again.',
         args = {
             TENANT, IN, AT, STATE_ID, {'parent', T.name, optional = true, doc = 'the state that it follows'},
             {'state', SERIALIZED, doc = 'without the values of channels'}, {'metadata', SERIALIZED},

@@ -5,6 +5,7 @@ work on one that the connection owns, in a thread of its own.
 """
 
 import asyncio
+import atexit
 import threading
 from collections.abc import Awaitable, Callable
 from types import TracebackType
@@ -106,7 +107,8 @@ class LycosaConnection:
             self._check_open()
             if self._background is None:
                 self._background = asyncio.new_event_loop()
-                # A daemon: a program that never closes the connection still ends.
+                # A daemon, closed at the end of a program that never closes the connection.
+                atexit.register(self.close)
                 self._thread = threading.Thread(
                     target=_serve, args=(self._background,), name="lycosa-connection", daemon=True
                 )
@@ -158,6 +160,7 @@ class LycosaConnection:
             asyncio.run_coroutine_threadsafe(opened.aclose(), loop).result(_CLOSE_SECONDS)
         loop.call_soon_threadsafe(loop.stop)
         thread.join(_CLOSE_SECONDS)
+        atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self
