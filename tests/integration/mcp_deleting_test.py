@@ -92,6 +92,28 @@ async def test_a_client_that_cannot_ask_is_refused(world: World, mode: str) -> N
     assert await is_there(world, "c1")
 
 
+async def test_a_client_that_fails_to_ask_has_not_said_yes(world: World) -> None:
+    async def fails(message: str, response_type: Any, params: Any, context: Any) -> Any:
+        raise RuntimeError("no screen")
+
+    async with world.client("legacy", elicitation_handler=fails) as client:
+        told = await refused(client, "delete_customers", ids=["c1"])
+    assert (told["kind"], told["code"]) == ("denied", "CONFIRMATION_UNAVAILABLE")
+    assert await is_there(world, "c1")
+
+
+async def test_a_yes_of_the_handshake_is_to_what_was_shown(world: World) -> None:
+    async def changes(message: str, response_type: Any, params: Any, context: Any) -> Any:
+        await world.customers({"id": "c1", "name": "Another"})
+        return response_type(value=True)
+
+    async with world.client("legacy", elicitation_handler=changes) as client:
+        told = await refused(client, "delete_customers", ids=["c1", "c2"])
+    assert (told["kind"], told["code"]) == ("conflict", "CONFIRMATION_STALE")
+    assert await is_there(world, "c1")
+    assert await is_there(world, "c2")
+
+
 @pytest.mark.parametrize("mode", MODES)
 async def test_many_are_named_by_the_first_ten(world: World, mode: str) -> None:
     user = User(mode, "no")

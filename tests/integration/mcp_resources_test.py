@@ -93,6 +93,20 @@ async def test_a_long_document_is_read_in_parts(world: World, mcp: Client[Any]) 
     assert (beyond["text"], beyond["next"]) == ("", None)
 
 
+async def test_no_part_of_a_document_is_larger_than_an_answer(world: World, mcp: Client[Any]) -> None:
+    text = "語" * 87_381
+    (stored,) = await world.services.documents.put(world.identity, [{"id": "han", "text": text}])
+    assert stored.outcome == "inserted"
+    read_so_far, address = "", uri("document", "han")
+    while address:
+        (part,) = await mcp.read_resource(address)
+        raw = part.text  # type: ignore[union-attr]
+        assert len(raw.encode()) <= 262_144
+        read_so_far += json.loads(raw)["text"]
+        address = json.loads(raw)["next"]
+    assert read_so_far == text
+
+
 async def test_the_latest_report_is_read_and_never_bought(world: World, mcp: Client[Any]) -> None:
     with pytest.raises(MCPError, match="no report"):
         await mcp.read_resource("customer://S-001/analysis")
@@ -271,3 +285,28 @@ async def test_a_client_of_the_handshake_is_told_too(world: World) -> None:
         await world.customers({"id": "S-001", "segment": "vip"})
         await until(lambda: bool(told))
     assert told == ["customer://S-001"]
+
+
+async def test_a_stream_that_is_refused_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "_MOST", 2)
+    watched = subscriptions._OF_SERVERS[world.server]._watched
+    async with world.client() as client:
+        wanted = [f"customer://{n}" for n in range(3)]
+        with pytest.raises(MCPError, match="at most 2"):
+            async with listen(client.session, resource_subscriptions=wanted):
+                pass
+        assert not watched
+        async with listen(client.session, resource_subscriptions=wanted[:2]):
+            assert len(watched) == 2
+
+
+@pytest.mark.filterwarnings("ignore:resources/")
+async def test_subscribing_twice_at_once_is_subscribing_once(world: World) -> None:
+    watched = subscriptions._OF_SERVERS[world.server]._watched
+    async with world.client("legacy") as client:
+        await asyncio.gather(*(client.session.subscribe_resource("customer://S-001") for _ in range(5)))
+        assert [len(one.listeners) for one in watched.values()] == [1]
+        await client.session.unsubscribe_resource("customer://S-001")
+        assert not watched
