@@ -57,18 +57,15 @@ async def search_web(
     """
     about = None if customer is None else (await services.customers.locate(identity, customer)).id
     await services.prepare()
-    try:
-        options = SearchOptions(
-            depth=depth,
-            topic=topic,
-            max_results=max_results,
-            days=days,
-            include_domains=include_domains,
-            exclude_domains=exclude_domains,
-            language=language,
-        )
-    except ValidationError as problem:
-        raise invalid(problem) from None
+    options = _options(
+        depth=depth,
+        topic=topic,
+        max_results=max_results,
+        days=days,
+        include_domains=include_domains,
+        exclude_domains=exclude_domains,
+        language=language,
+    )
     seconds = min(serving().settings.search_timeout, _DEADLINE)
     found = FoundOut.of(
         await services.lookups.search(
@@ -87,6 +84,14 @@ async def search_web(
     links = [link("document", one.url.removeprefix(_OWN), one.title) for one in own]
     bounded = found.model_copy(update={"results": results, "answer": said})
     return told(bounded, hint if results or said else nothing, links=links)
+
+
+def _options(**given: Any) -> SearchOptions:
+    """Raises Invalid, naming the option."""
+    try:
+        return SearchOptions(**given)
+    except ValidationError as problem:
+        raise invalid(problem) from None
 
 
 def register(server: FastMCP[Any]) -> None:
