@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from tests.conftest import ROOT, Store
@@ -98,6 +99,7 @@ def result(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.seconds
 async def test_one_limit_holds_across_both_and_the_other_goes_on_when_one_is_killed(
     server: Store, pair: tuple[Process, Process]
 ) -> None:

@@ -59,6 +59,7 @@ async def watched(**_given: object) -> str:
     return "Watched."
 
 
+@pytest.mark.seconds
 async def test_every_server_scenario_passes_or_fails_for_a_known_reason(
     server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

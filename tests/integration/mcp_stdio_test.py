@@ -9,10 +9,14 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 from tests.conftest import ROOT, Store
+
+# Each starts a process, which imports for seconds.
+pytestmark = pytest.mark.seconds
 
 ARGUMENTS = ["-m", "lycosa.cli", "--tenant", "stdio", "mcp"]
 OPENING = {
