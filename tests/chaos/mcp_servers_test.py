@@ -55,7 +55,7 @@ class Process:
 async def pair(server: Store, tenant: str) -> AsyncIterator[tuple[Process, Process]]:
     first, second = Process(server, tenant), Process(server, tenant)
     try:
-        async with asyncio.timeout(30), httpx.AsyncClient(timeout=15) as client:
+        async with asyncio.timeout(90), httpx.AsyncClient(timeout=15) as client:
             await asyncio.gather(ready(client, first), ready(client, second))
         yield first, second
     finally:

@@ -32,7 +32,7 @@ async def run(*arguments: str, at: Path) -> str:
         cwd=at, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, stdin=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             printed, _ = await process.communicate()
     finally:
         if process.returncode is None:
