@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
+import pytest
 import pytest_asyncio
 
 from tests.conftest import ROOT, Store
@@ -54,7 +55,7 @@ class Process:
 async def pair(server: Store, tenant: str) -> AsyncIterator[tuple[Process, Process]]:
     first, second = Process(server, tenant), Process(server, tenant)
     try:
-        async with asyncio.timeout(30), httpx.AsyncClient(timeout=15) as client:
+        async with asyncio.timeout(90), httpx.AsyncClient(timeout=15) as client:
             await asyncio.gather(ready(client, first), ready(client, second))
         yield first, second
     finally:
@@ -98,6 +99,7 @@ def result(answer: httpx.Response) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.seconds
 async def test_one_limit_holds_across_both_and_the_other_goes_on_when_one_is_killed(
     server: Store, pair: tuple[Process, Process]
 ) -> None:

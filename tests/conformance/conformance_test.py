@@ -32,7 +32,7 @@ async def run(*arguments: str, at: Path) -> str:
         cwd=at, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT, stdin=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     try:
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             printed, _ = await process.communicate()
     finally:
         if process.returncode is None:
@@ -59,6 +59,7 @@ async def watched(**_given: object) -> str:
     return "Watched."
 
 
+@pytest.mark.seconds
 async def test_every_server_scenario_passes_or_fails_for_a_known_reason(
     server: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

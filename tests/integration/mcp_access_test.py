@@ -1,6 +1,7 @@
 """Who may do what over MCP: keys as for REST, a tenant of the credential, and an agent that uses it all."""
 
 import json
+import re
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -28,7 +29,13 @@ PING = {"jsonrpc": "2.0", "id": 1, "method": "ping"}
 @pytest_asyncio.fixture(scope="module")
 async def rest(server: Store) -> AsyncIterator[httpx.AsyncClient]:
     settings = server.settings(
-        http_port=free_port(), authentication="required", tenant=TENANT, mcp_rate_per_minute=50
+        http_port=free_port(),
+        authentication="required",
+        tenant=TENANT,
+        mcp_rate_per_minute=50,
+        jwt_secret="a secret that is shared with the issuer",
+        jwt_issuer="https://issuer.example",
+        jwt_audience="lycosa",
     )
     async with serving(settings) as client:
         yield client
@@ -51,8 +58,23 @@ async def test_nobody_is_served_without_a_credential_or_with_a_wrong_one(
     for headers in ({}, {"authorization": f"Bearer {wrong}"}, {"authorization": "Basic YTpi"}):
         answer = await rest.post("/mcp", json=PING, headers=HEADERS | headers)
         assert answer.status_code == 401
-        assert answer.headers["www-authenticate"].startswith("Bearer")
+        challenge = answer.headers["www-authenticate"]
+        assert challenge.startswith("Bearer")
+        assert "resource_metadata" in challenge
         assert reader not in answer.text
+
+
+async def test_a_client_is_told_where_it_gets_a_token(rest: httpx.AsyncClient) -> None:
+    """RFC 9728, as the authorization of MCP asks for it."""
+    refused = await rest.post("/mcp", json=PING, headers=HEADERS)
+    (address,) = re.findall(r'resource_metadata="([^"]+)"', refused.headers["www-authenticate"])
+    told = (await rest.get(address)).json()
+    assert told["resource"] == f"{rest.base_url}/mcp"
+    assert told["authorization_servers"] == ["https://issuer.example"]
+    assert set(told["scopes_supported"]) == {"read", "write", "spend", "admin"}
+    elsewhere = await rest.get("/v1/customers")
+    assert elsewhere.status_code == 401
+    assert "resource_metadata" not in elsewhere.headers["www-authenticate"]
 
 
 @pytest.mark.parametrize("name", ["host", "origin"])

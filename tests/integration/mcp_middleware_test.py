@@ -7,15 +7,21 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from fastmcp import Client
+from mcp.server.auth.middleware.auth_context import auth_context_var
+from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser
 from opentelemetry import trace
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
 
 from lycosa.identity import Identity
+from lycosa.mcp.asking import Caller
 from lycosa.mcp.middleware.kept import KEPT_SINCE
 from lycosa.mcp.middleware.observed import REQUEST_ID
 from lycosa.mcp.middleware.rates import Rates, quota_of
+from lycosa.mcp.server import build
 from lycosa.procedures import Procedures
 from lycosa.services import Services
 from lycosa.settings import Settings
@@ -112,3 +118,27 @@ async def test_the_limit_of_a_caller_is_defined_once_and_again_when_it_was_remov
     assert await services.quotas.remove(long, quota_of(long))
     await rates._take(long)
     assert (await services.quotas.figures(long, quota_of(long))).used == 1
+
+
+async def test_a_caller_over_its_limit_names_no_figures(
+    procedures: Procedures, server: Store, tenant: str
+) -> None:
+    world = World(procedures, server.settings(tenant=tenant, mcp_rate_per_minute=1))
+    registry = CollectorRegistry()
+    made = build(world.services, server.settings(tenant=tenant, mcp_rate_per_minute=1), world, registry)
+    token = auth_context_var.set(AuthenticatedUser(Caller.of(world.identity)))
+    try:
+        async with Client(made) as client:
+            for name in ("made-up-1", "made-up-2", "get_customer", "made-up-3"):
+                answer = await client.call_tool(name, {}, raise_on_error=False)
+            assert (answer.structured_content or {})["kind"] == "exhausted"
+    finally:
+        auth_context_var.reset(token)
+    counted = {
+        tuple(sample.labels.values())
+        for family in registry.collect()
+        if family.name == "lycosa_mcp_operations"
+        for sample in family.samples
+    }
+    assert ("tools/call", "get_customer", "exhausted") in counted
+    assert not any("made-up" in label for labels in counted for label in labels)

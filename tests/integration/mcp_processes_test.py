@@ -93,6 +93,15 @@ async def test_a_session_is_nobody_elses_on_the_other_either(pair: tuple[Served,
         assert (await post(client, second.url, call("echo", text="x"), **session)).status_code == 200
 
 
+async def test_nobody_else_ends_a_session(pair: tuple[Served, Served]) -> None:
+    first, second = pair
+    async with httpx.AsyncClient(timeout=10) as client:
+        session = await opened(client, first.url, authorization="Bearer boss")
+        other = session | {"authorization": "Bearer acme"}
+        assert (await client.delete(first.url, headers=other)).status_code == 404
+        assert (await post(client, second.url, call("echo", text="x"), **session)).status_code == 200
+
+
 async def test_a_session_that_was_ended_is_not_taken_up(pair: tuple[Served, Served]) -> None:
     first, second = pair
     async with httpx.AsyncClient(timeout=10) as client:
@@ -101,6 +110,7 @@ async def test_a_session_that_was_ended_is_not_taken_up(pair: tuple[Served, Serv
         assert (await post(client, second.url, call("echo", text="x"), **session)).status_code == 404
 
 
+@pytest.mark.seconds
 async def test_no_answer_of_a_thousand_calls_is_lost_or_mixed_up(pair: tuple[Served, Served]) -> None:
     """Three hundred in two sessions of the handshake, the rest each by itself, in the modern way; all at once."""
     first, second = pair

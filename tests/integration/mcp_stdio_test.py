@@ -9,10 +9,14 @@ import sys
 from collections.abc import AsyncIterator
 from typing import Any
 
+import pytest
 from fastmcp import Client
 from fastmcp.client.transports import StdioTransport
 
 from tests.conftest import ROOT, Store
+
+# Each starts a process, which imports for seconds.
+pytestmark = pytest.mark.seconds
 
 ARGUMENTS = ["-m", "lycosa.cli", "--tenant", "stdio", "mcp"]
 OPENING = {
@@ -59,7 +63,7 @@ async def ask(process: asyncio.subprocess.Process, message: dict[str, Any]) -> d
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(json.dumps(message).encode() + b"\n")
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         answer: dict[str, Any] = json.loads(await process.stdout.readline())
     return answer
 
@@ -68,7 +72,7 @@ async def test_a_real_client_uses_it(server: Store) -> None:
     transport = StdioTransport(
         sys.executable, ARGUMENTS, env=environment(server), cwd=str(server.data), keep_alive=False
     )
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async with Client(transport) as client:
             assert "get_customer" in {tool.name for tool in await client.list_tools()}
             found = await client.call_tool("find_customers", {"by": "all"})
@@ -102,7 +106,7 @@ async def test_without_a_store_it_says_so_and_ends(tmp_path: Any, server: Store)
         env=environment(server) | {"LYCOSA_DATA": str(tmp_path), "TARANTOOL_HOST": str(tmp_path / "none.sock")},
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         printed, said = await process.communicate(b"")
     assert process.returncode == 2
     assert printed == b""

@@ -205,6 +205,7 @@ async def test_documents_are_kept_once_and_found(world: World, mcp: Client[Any])
     first = await call(mcp, "add_document", **note)
     again = await call(mcp, "add_document", **note)
     assert (first["outcome"], again["outcome"], first["id"]) == ("inserted", "unchanged", again["id"])
+    assert (await call(mcp, "add_document", text="А.", kind="ж" * 64))["outcome"] == "inserted"
     for _ in range(100):
         found = await answered(mcp, "search_documents", query="поставки", customer_id="d-1")
         if content(found)["hits"]:

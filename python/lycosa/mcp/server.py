@@ -67,6 +67,7 @@ def build(
     Its figures go to `registry`. Raises Invalid where the store's password is not known.
     """
     at = Serving(services, settings, authenticator)
+    figures = Figures(registry or CollectorRegistry())
 
     @asynccontextmanager
     async def lifespan(server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
@@ -75,6 +76,8 @@ def build(
         schemas = {tool.name: tool.parameters for tool in known}
         # Without it the SDK lists every tool before every call, to find out what headers the called one has.
         server._mcp_server.get_tool_input_schema = schemas.get
+        prompts_known = await server.list_prompts(run_middleware=False)
+        figures.learn([*schemas, *(prompt.name for prompt in prompts_known)])
         try:
             yield at.as_context()
         finally:
@@ -87,7 +90,7 @@ def build(
         instructions=_INSTRUCTIONS,
         version=lycosa.__version__,
         lifespan=lifespan,
-        middleware=[*_around(services, settings, registry or CollectorRegistry()), dereferenced],
+        middleware=[*_around(services, settings, figures), dereferenced],
         on_duplicate="error",
         mask_error_details=True,
         dereference_schemas=False,
@@ -110,11 +113,11 @@ def build(
     return server
 
 
-def _around(services: Services, settings: Settings, registry: CollectorRegistry) -> list[Middleware]:
+def _around(services: Services, settings: Settings, figures: Figures) -> list[Middleware]:
     """What stands around every operation, the outermost first."""
     per_minute = settings.mcp_rate_per_minute
     return [
-        Observed(Figures(registry), settings.tenant, arguments=settings.log_level == "debug"),
+        Observed(figures, settings.tenant, arguments=settings.log_level == "debug"),
         Failures(),
         *([Rates(services, per_minute)] if per_minute else []),
         Sizes(settings.mcp_answer_bytes),

@@ -81,7 +81,11 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
                 await asyncio.shield(adopting)
             elif session_id not in self._server_instances:
                 await self._adopt(caller, session_id, scope)
+            owner = self._session_owners.get(session_id)
             await super()._handle_stateful_request(scope, receive, send)
+            if owner != _requestor(caller):
+                # Answered with 404: nothing of somebody else's session is touched.
+                return
             if scope["method"] == "DELETE":
                 await self._forget(caller, session_id)
             elif session_id in self._server_instances:
@@ -154,13 +158,10 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
             done.set_result(None)
 
     async def _replay(self, session_id: str, opening: bytes, scope: Scope) -> None:
-        user = scope["user"]
-        assert isinstance(user, AuthenticatedUser)
-        owner = AuthorizationContext(
-            client_id=user.access_token.client_id, issuer=None, subject=user.access_token.subject
-        )
+        caller = _caller(scope)
+        assert caller is not None
         async with self._session_creation_lock:
-            transport = self._admit_session(owner, session_id)
+            transport = self._admit_session(_requestor(caller), session_id)
         if transport is None:
             return
         await self._serve_opening_request(transport, _post(scope, None), _once(opening), _nowhere)
@@ -173,6 +174,11 @@ def _caller(scope: Scope) -> Caller | None:
     user = scope.get("user")
     token = user.access_token if isinstance(user, AuthenticatedUser) else None
     return token if isinstance(token, Caller) else None
+
+
+def _requestor(caller: Caller) -> AuthorizationContext:
+    """As the SDK names the owner of a session."""
+    return AuthorizationContext(client_id=caller.client_id, issuer=None, subject=caller.subject)
 
 
 def _session_id(scope: Scope) -> str | None:

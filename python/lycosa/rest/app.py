@@ -40,6 +40,7 @@ from lycosa.rest.answers import request_id
 from lycosa.rest.authorized import SECURITY_SCHEMES, challenge
 from lycosa.rest.observed import Observed
 from lycosa.rest.problems import internal, of_error, of_status, of_validation, problem, respond
+from lycosa.rest.protected_resource import metadata_address, metadata_route
 from lycosa.services import Services
 from lycosa.settings import Settings
 from lycosa.telemetry import HttpMetrics, SessionCollector
@@ -83,6 +84,9 @@ def create_app(settings: Settings, extend: Callable[[Any], None] | None = None) 
     app.state.mcp = mounted.Mounted(extend)
     # First, since every call of MCP goes through it: forty routes before it are a twentieth of a call.
     app.router.routes.insert(0, Route(mounted.PATH, endpoint=app.state.mcp))
+    if tokens_from := metadata_route(settings):
+        app.router.routes.append(tokens_from)
+    app.state.names_issuer = tokens_from is not None
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name
@@ -158,7 +162,8 @@ async def _on_error(request: Request, error: Any) -> Response:
         _log.error("internal", code=error.code, problem=error.message)
     response = respond(of_error(error, identifier), error.retry_after)
     if isinstance(error, Denied):
-        challenge(response, error)
+        at_mcp = request.url.path == mounted.PATH and request.app.state.names_issuer
+        challenge(response, error, metadata_address(request) if at_mcp else None)
     return response
 
 
