@@ -1,6 +1,6 @@
 # `make` alone prints this help. TARANTOOL=/path/to/tarantool before or after any target uses another server.
 .DEFAULT_GOAL := help
-.PHONY: help run test test-lua test-python lint lint-types lint-rules bench bench-analysis demo-faults contract console setup pins rockspec clean
+.PHONY: help run test test-lua test-python lint lint-types lint-rules bench bench-analysis bench-surfaces demo-faults contract console setup pins rockspec clean
 PYTHON_BIN := .venv/bin
 
 help: ## show this help
@@ -47,6 +47,10 @@ bench: ## the benchmarks, with their dated results
 bench-analysis: ## an analysis beside a naive chain, on stand-ins of known latency (QUICK=1: small and short)
 	@deploy/setup.sh dev
 	$(PYTHON_BIN)/lycosa bench analysis $(if $(QUICK),--quick)
+
+bench-surfaces: ## a read over MCP beside the same through REST and beside an empty tool (QUICK=1: small and short)
+	@deploy/setup.sh dev
+	$(PYTHON_BIN)/lycosa bench surfaces $(if $(QUICK),--quick)
 
 demo-faults: ## an analysis while each fault of search and model is switched on, and what the user gets
 	@deploy/setup.sh dev

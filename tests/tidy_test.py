@@ -25,7 +25,7 @@ DOORS = {"rest/app.py": {"mcp"}, "cli/up.py": {"rest"}, "cli/mcp.py": {"mcp"}}
 
 
 def _python_files() -> list[Path]:
-    roots = [PACKAGE, ROOT / "tests", ROOT / "benchmarks", ROOT / "data", ROOT / "deploy"]
+    roots = [PACKAGE, ROOT / "tests", ROOT / "benchmarks", ROOT / "data", ROOT / "deploy", ROOT / "examples"]
     return sorted(path for root in roots for path in root.rglob("*.py"))
 
 

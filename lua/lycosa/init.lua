@@ -24,6 +24,7 @@ local DOMAINS = {
     'lookup',
     'event',
     'kv',
+    'session',
     'checkpoint',
     'access',
 }

@@ -21,12 +21,14 @@ Shared = tuple[Hashable, ...]
 class _Batch:
     """Keys of one tick with everybody who waits for them."""
 
-    __slots__ = ("loop", "shared", "timeout", "waiting")
+    __slots__ = ("alike", "loop", "shared", "timeout", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, shared: Shared, timeout: float | None) -> None:
         self.loop = loop
         self.shared = shared
         self.timeout = timeout
+        # Who has the deadline of the whole batch, and so needs no timer.
+        self.alike: list[asyncio.Future[Any]] = []
         self.waiting: dict[str, list[asyncio.Future[Any]]] = {}
 
 
@@ -85,7 +87,16 @@ class Coalescer:
             self._expire(future)
             return
         assert batch.timeout is not None
-        batch.timeout = max(batch.timeout, timeout)
+        if timeout > batch.timeout:
+            for hastier in batch.alike:
+                self._arm(batch, hastier, batch.timeout)
+            batch.alike, batch.timeout = [future], timeout
+        elif timeout == batch.timeout:
+            batch.alike.append(future)
+        else:
+            self._arm(batch, future, timeout)
+
+    def _arm(self, batch: _Batch, future: "asyncio.Future[Any]", timeout: float) -> None:
         timer = batch.loop.call_later(timeout, self._expire, future)
         future.add_done_callback(lambda _: timer.cancel())
 

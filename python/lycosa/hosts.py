@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import urlsplit
 
@@ -23,6 +24,7 @@ __all__ = ["AllowedHosts", "HostGuard", "is_loopback"]
 Refuse = Callable[[Scope, int, str, str], Response]
 
 
+@lru_cache(maxsize=1024)
 def is_loopback(host: str) -> bool:
     """Whether an address or name can only be this machine itself."""
     if host == "localhost":

@@ -235,6 +235,30 @@ class SegmentNotFound(NotFound):
     code = "SEGMENT_NOT_FOUND"
 
 
+class SessionExists(Conflict):
+    """session {id} exists and is not as it was asked for"""
+
+    code = "SESSION_EXISTS"
+
+
+class SessionFull(Exhausted):
+    """session {id}: {problem}"""
+
+    code = "SESSION_FULL"
+
+
+class SessionMessageExists(Conflict):
+    """session {id}: {problem}"""
+
+    code = "SESSION_MESSAGE_EXISTS"
+
+
+class SessionNotFound(NotFound):
+    """session {id} does not exist"""
+
+    code = "SESSION_NOT_FOUND"
+
+
 class UnknownArgument(Invalid):
     """argument {argument} is not known to {procedure}"""
 
@@ -277,6 +301,10 @@ ERRORS: dict[str, type[LycosaError]] = {
     "SCHEMA_CHANGED": SchemaChanged,
     "SCHEMA_NEWER": SchemaNewer,
     "SEGMENT_NOT_FOUND": SegmentNotFound,
+    "SESSION_EXISTS": SessionExists,
+    "SESSION_FULL": SessionFull,
+    "SESSION_MESSAGE_EXISTS": SessionMessageExists,
+    "SESSION_NOT_FOUND": SessionNotFound,
     "UNKNOWN_ARGUMENT": UnknownArgument,
 }
 
@@ -609,6 +637,7 @@ class CheckpointChannel(TypedDict, total=False):
 
     channel: Required[str]
     version: Required[str]
+    held: bool
 
 
 class CheckpointBlobInput(TypedDict, total=False):
@@ -838,6 +867,31 @@ def _documentpage(value: Any) -> DocumentPage:
         rows=[_document(item) for item in value["rows"]],
         next=value.get("next"),
         previous=value.get("previous"),
+    )
+
+
+class DocumentMatch(NamedTuple):
+    """DocumentMatch as the store answers it."""
+
+    words: int
+    counts: list[int]
+
+
+def _documentmatch(value: Any) -> DocumentMatch:
+    return _new(DocumentMatch, value if len(value) == 2 else value[:2])
+
+
+class DocumentMatches(NamedTuple):
+    """DocumentMatches as the store answers it."""
+
+    terms: list[str]
+    matches: list[DocumentMatch]
+
+
+def _documentmatches(value: Any) -> DocumentMatches:
+    return DocumentMatches(
+        terms=value["terms"],
+        matches=[_documentmatch(item) for item in value["matches"]],
     )
 
 
@@ -1693,6 +1747,127 @@ def _requesttotals(value: Any) -> RequestTotals:
     )
 
 
+class SessionMessageInput(TypedDict, total=False):
+    """SessionMessageInput as the store takes it."""
+
+    id: Required[str]
+    role: Required[Literal["user", "assistant", "system", "tool"]]
+    content: Required[str]
+    body: str
+    tokens: int
+    created_at: float
+    extra: Mapping[str, Scalar]
+
+
+class SessionBatch(TypedDict, total=False):
+    """SessionBatch as the store takes it."""
+
+    session: Required[str]
+    messages: Required[Sequence[SessionMessageInput]]
+
+
+class SessionAppended(NamedTuple):
+    """SessionAppended as the store answers it."""
+
+    session: str
+    last: int
+    appended: int
+    repeated: int
+    code: Literal["SESSION_MESSAGE_EXISTS", "SESSION_FULL"] | None
+    problem: str | None
+
+
+def _sessionappended(value: Any) -> SessionAppended:
+    return _new(SessionAppended, value if len(value) == 6 else value[:6])
+
+
+class Session(NamedTuple):
+    """Session as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    id: str
+    generation: int
+    current_agent: str | None
+    metadata: dict[str, Scalar]
+    created_at: float
+    last_active_at: float
+    idle: float
+    ends_at: float
+    messages: int
+    bytes: int
+    tokens: int
+
+
+def _session(value: Any) -> Session:
+    return _new(Session, value if len(value) == 13 else value[:13])
+
+
+class SessionDeleted(NamedTuple):
+    """SessionDeleted as the store answers it."""
+
+    deleted: bool
+
+
+def _sessiondeleted(value: Any) -> SessionDeleted:
+    return SessionDeleted(
+        deleted=value["deleted"],
+    )
+
+
+class SessionMessage(NamedTuple):
+    """SessionMessage as the store answers it."""
+
+    tenant: str
+    bucket_id: int
+    session: str
+    generation: int
+    number: int
+    id: str
+    role: Literal["user", "assistant", "system", "tool"]
+    content: str
+    body: str | None
+    tokens: int
+    created_at: float
+    extra: dict[str, Scalar]
+
+
+def _sessionmessage(value: Any) -> SessionMessage:
+    return _new(SessionMessage, value if len(value) == 12 else value[:12])
+
+
+class SessionHistory(NamedTuple):
+    """SessionHistory as the store answers it."""
+
+    session: Session
+    messages: list[SessionMessage]
+    more: bool
+
+
+def _sessionhistory(value: Any) -> SessionHistory:
+    return SessionHistory(
+        session=_session(value["session"]),
+        messages=[_sessionmessage(item) for item in value["messages"]],
+        more=value["more"],
+    )
+
+
+class SessionPage(NamedTuple):
+    """SessionPage as the store answers it."""
+
+    rows: list[Session]
+    next: str | None
+    previous: str | None
+
+
+def _sessionpage(value: Any) -> SessionPage:
+    return SessionPage(
+        rows=[_session(item) for item in value["rows"]],
+        next=value.get("next"),
+        previous=value.get("previous"),
+    )
+
+
 class ContractDigest(NamedTuple):
     """ContractDigest as the store answers it."""
 
@@ -1936,7 +2111,7 @@ class Procedures:
         """Make an API key. Its secret stays with who made it: here comes its proof, the SHA-256 of the secret. The same call repeated answers the key that is there.
 
         tenant: whose key it is
-        id: by chance, of a-z and 2-7
+        id: by chance; the part of the key that may be shown
         proof: SHA-256 of the secret, in hexadecimal
         name: its purpose
         scopes: what it may
@@ -2189,7 +2364,7 @@ class Procedures:
         namespace: of a graph within the graph; empty for the outermost
         id: the latest of the namespace when absent
         cursor: the `next` of the page before
-        Raises InvalidCursor.
+        Raises CheckpointChanged, InvalidCursor.
         """
         args: dict[str, Any] = {"tenant": tenant, "thread": thread}
         if namespace is not None:
@@ -2295,7 +2470,7 @@ class Procedures:
         ttl: float | None = None,
         timeout: float | None = None,
     ) -> None:
-        """Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes.
+        """Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes. A value that should be there already and is not is CHECKPOINT_CHANGED: give it again.
 
         tenant: whose threads
         thread: such as the id of a conversation
@@ -2565,6 +2740,17 @@ class Procedures:
         answer = await self._call("lycosa.document.list", args, timeout, packed=True)
         answer["rows"] = unpackb(answer["rows"])
         return _documentpage(answer)
+
+    async def document_match(
+        self, *, tenant: str, query: str, texts: Sequence[str], timeout: float | None = None
+    ) -> DocumentMatches:
+        """How many words texts have and how often the terms of a query are among them, by the stems of document.search: for ranking what is kept elsewhere. At most 262,144 bytes of text a call; nothing is stored.
+
+        Raises InvalidArgument.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "query": query, "texts": texts}
+        answer = await self._call("lycosa.document.match", args, timeout)
+        return _documentmatches(answer)
 
     async def document_put(
         self,
@@ -3631,6 +3817,153 @@ class Procedures:
             args["kind"] = kind
         answer = await self._call("lycosa.request.totals", args, timeout)
         return _requesttotals(answer)
+
+    async def session_append(
+        self, *, tenant: str, batches: Sequence[SessionBatch], timeout: float | None = None
+    ) -> list[SessionAppended]:
+        """Append up to 1,000 messages, 4,000,000 bytes, to any number of sessions in one transaction, with an outcome for every batch in order. Sessions that do not exist begin. Messages whose id is there already are not written again. A batch that cannot be appended says why and stops no other.
+
+        tenant: whose session it is
+        Raises InvalidArgument, MemoryFull.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "batches": batches}
+        answer = await self._call("lycosa.session.append", args, timeout)
+        return [_sessionappended(item) for item in answer]
+
+    async def session_create(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        current_agent: str | None = None,
+        metadata: Mapping[str, Scalar] | None = None,
+        idle: float | None = None,
+        timeout: float | None = None,
+    ) -> Session:
+        """Begin a session. Repeated while it has no messages it answers the same session.
+
+        tenant: whose session it is
+        id: given by the caller, unique within the tenant
+        current_agent: which agent has the word
+        metadata: whatever the caller wants to know of it
+        idle: seconds without activity after which it ends, 0 for ever
+        Raises MemoryFull, SessionExists.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        if current_agent is not None:
+            args["current_agent"] = current_agent
+        if metadata is not None:
+            args["metadata"] = metadata
+        if idle is not None:
+            args["idle"] = idle
+        answer = await self._call("lycosa.session.create", args, timeout)
+        return _session(answer)
+
+    async def session_delete(self, *, tenant: str, id: str, timeout: float | None = None) -> SessionDeleted:
+        """Delete a session with its messages. It is gone at once; the memory comes back by and by.
+
+        tenant: whose session it is
+        id: given by the caller, unique within the tenant
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.session.delete", args, timeout)
+        return _sessiondeleted(answer)
+
+    async def session_get(self, *, tenant: str, id: str, timeout: float | None = None) -> Session:
+        """One session without its messages.
+
+        tenant: whose session it is
+        id: given by the caller, unique within the tenant
+        Raises SessionNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        answer = await self._call("lycosa.session.get", args, timeout)
+        return _session(answer)
+
+    async def session_history(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        tokens: int | None = None,
+        timeout: float | None = None,
+    ) -> SessionHistory:
+        """A session and some of its messages in their order: those that follow `after`, else the last ones before `before` or the end, as many as the limit, the tokens and a megabyte allow.
+
+        tenant: whose session it is
+        id: given by the caller, unique within the tenant
+        after: number of the message before the first wanted
+        before: number of the message after the last wanted
+        tokens: that the messages may have together
+        Raises InvalidArgument, SessionNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        if after is not None:
+            args["after"] = after
+        if before is not None:
+            args["before"] = before
+        if limit is not None:
+            args["limit"] = limit
+        if tokens is not None:
+            args["tokens"] = tokens
+        answer = await self._call("lycosa.session.history", args, timeout, packed=True)
+        answer["messages"] = unpackb(answer["messages"])
+        return _sessionhistory(answer)
+
+    async def session_list(
+        self,
+        *,
+        tenant: str,
+        cursor: str | None = None,
+        limit: int | None = None,
+        timeout: float | None = None,
+    ) -> SessionPage:
+        """A page of sessions without their messages, the one last active first.
+
+        tenant: whose session it is
+        cursor: next or previous of another page
+        Raises InvalidCursor.
+        """
+        args: dict[str, Any] = {"tenant": tenant}
+        if cursor is not None:
+            args["cursor"] = cursor
+        if limit is not None:
+            args["limit"] = limit
+        answer = await self._call("lycosa.session.list", args, timeout, packed=True)
+        answer["rows"] = unpackb(answer["rows"])
+        return _sessionpage(answer)
+
+    async def session_update(
+        self,
+        *,
+        tenant: str,
+        id: str,
+        current_agent: str | None = None,
+        metadata: Mapping[str, Scalar] | None = None,
+        idle: float | None = None,
+        timeout: float | None = None,
+    ) -> Session:
+        """Change what is given of a session and leave the rest. It counts as activity.
+
+        tenant: whose session it is
+        id: given by the caller, unique within the tenant
+        current_agent: which agent has the word; empty for none
+        metadata: in place of what was there
+        idle: seconds without activity after which it ends, 0 for ever
+        Raises MemoryFull, SessionNotFound.
+        """
+        args: dict[str, Any] = {"tenant": tenant, "id": id}
+        if current_agent is not None:
+            args["current_agent"] = current_agent
+        if metadata is not None:
+            args["metadata"] = metadata
+        if idle is not None:
+            args["idle"] = idle
+        answer = await self._call("lycosa.session.update", args, timeout)
+        return _session(answer)
 
     async def system_contract(self, *, timeout: float | None = None) -> ContractDigest:
         """Digests of every procedure and the server time. A client compares them with its own on connecting."""

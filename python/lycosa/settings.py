@@ -138,6 +138,18 @@ class Settings(BaseSettings):
         le=31_536_000,
         description="Seconds more in which it is served while it is renewed, or nobody can be asked.",
     )
+    session_write_least: float = Field(
+        default=0.05,
+        ge=0,
+        le=10,
+        description="Seconds chat messages wait to be written together, where few come.",
+    )
+    session_write_most: float = Field(
+        default=0.65,
+        ge=0,
+        le=10,
+        description="The same where a thousand a second come: what a kill may cost.",
+    )
     mcp_rate_per_minute: int = Field(
         default=600,
         ge=0,

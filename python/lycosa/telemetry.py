@@ -6,10 +6,10 @@ import logging
 import re
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from logging.handlers import WatchedFileHandler
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import structlog
 from prometheus_client import (
@@ -26,6 +26,9 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from lycosa.procedures import Figures, LookupProvider, MemoryFigures, QuotaSurvey
+
+if TYPE_CHECKING:
+    from lycosa.services.session_writer import WriterFigures
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 
@@ -271,6 +274,30 @@ class QuotaCollector(Collector):
             for row in self._survey.rows:
                 family.add_metric([row.tenant, row.quota, row.unit], getattr(row, name) / 10**row.scale)
             yield family
+
+
+class SessionCollector(Collector):
+    """What this process has still to write of chat histories, read when it is asked for."""
+
+    def __init__(self, figures: "Callable[[], WriterFigures]") -> None:
+        self._figures = figures
+
+    def collect(self) -> Iterator[Metric]:
+        """Families lycosa_session_*."""
+        figures = self._figures()
+        for name, value, meaning in (
+            ("waiting", figures.waiting, "Messages that wait to be written."),
+            ("waiting_bytes", figures.waiting_bytes, "Their bytes."),
+            ("oldest_seconds", figures.oldest_seconds, "How long the oldest of them has waited."),
+        ):
+            yield GaugeMetricFamily(f"lycosa_session_{name}", meaning, value=value)
+        for name, value, meaning in (
+            ("messages", figures.appended, "Messages written."),
+            ("writes", figures.writes, "Transactions that wrote them."),
+            ("write_failures", figures.failures, "Writes that failed and were tried again."),
+            ("messages_refused", figures.refused, "Messages that the store refused."),
+        ):
+            yield CounterMetricFamily(f"lycosa_session_{name}", meaning, value=value)
 
 
 class ProviderCollector(Collector):

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from lycosa.errors import Denied, Invalid, NotFound, Unauthenticated
+from lycosa.errors import Denied, Invalid, NotFound, Unauthenticated, Unavailable
 from lycosa.identity import ALL_SCOPES, Identity
-from lycosa.procedures import AccessKey, Procedures
+from lycosa.procedures import AccessKey, Procedures, connect
 from lycosa.services import access
 from lycosa.services.access import HELD_FOR, AccessService, Authenticator
 from tests.conftest import Store
@@ -226,3 +226,18 @@ async def test_a_wrong_secret_is_refused_even_where_none_is_required(
     with pytest.raises(Unauthenticated, match="neither"):
         await door.identify("x" * 8193)
     assert (door.held, door.procedures.asked) == (0, 2)
+
+
+async def test_while_the_store_is_away_a_key_is_neither_taken_nor_refused(own_server: Store) -> None:
+    settings = own_server.settings(call_timeout=0.3)
+    async with connect(settings) as client:
+        keys, door = AccessService(Procedures(client)), Door(Procedures(client), own_server)
+        known, other = [await keys.create(Identity("t"), "k", ["read"]) for _ in range(2)]
+        await door.identify(known.credential)
+        own_server.kill()
+        # What was checked less than ten seconds ago still holds.
+        assert (await door.identify(known.credential)).tenant == "t"
+        with pytest.raises(Unavailable):
+            await door.identify(other.credential)
+        own_server.start()
+        assert (await door.identify(other.credential)).key_id == other.key.id

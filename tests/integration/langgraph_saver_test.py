@@ -93,6 +93,25 @@ async def test_branches_of_a_thread_keep_their_own_values(saver: LycosaCheckpoin
     assert right.values["entries"] == ["a", "after a", "c", "after c"]
 
 
+async def test_a_branch_is_whole_though_what_it_began_from_went(saver: LycosaCheckpointSaver) -> None:
+    """The state before is pruned while a step runs that changes one channel of two."""
+
+    class Two(TypedDict):
+        kept: str
+        n: int
+
+    async def step(state: Two) -> dict[str, int]:
+        if state["n"] == 1:
+            await saver.aprune(["t"])
+            await saver.adelete_thread("t")
+        return {"n": state["n"] + 1}
+
+    graph: Any = StateGraph(Two).add_node(step).add_edge(START, "step").compile(checkpointer=saver)
+    assert await graph.ainvoke({"kept": "слово", "n": 0}, THREAD) == {"kept": "слово", "n": 1}
+    await graph.ainvoke({"n": 1}, THREAD)
+    assert (await graph.aget_state(THREAD)).values == {"kept": "слово", "n": 2}
+
+
 def _extended(state: list[str], writes: Sequence[list[str]]) -> list[str]:
     return [*state, *(entry for write in writes for entry in write)]
 

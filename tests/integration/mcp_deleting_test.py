@@ -30,7 +30,7 @@ async def shared(procedures: Procedures, settings: Settings) -> AsyncIterator[Wo
 @pytest_asyncio.fixture
 async def world(shared: World, identity: Identity) -> World:
     shared.identity = identity
-    await shared.customers(*({"id": f"c{n}", "name": f"Fir\n{n}".replace("\n", " ")} for n in range(12)))
+    await shared.customers(*({"id": f"c{n}", "name": f"Fir {n}"} for n in range(12)))
     return shared
 
 
@@ -90,6 +90,28 @@ async def test_a_client_that_cannot_ask_is_refused(world: World, mode: str) -> N
             assert raised.value.error.code == MISSING_REQUIRED_CLIENT_CAPABILITY
             assert "elicitation" in str(raised.value.error.data)
     assert await is_there(world, "c1")
+
+
+async def test_a_client_that_fails_to_ask_has_not_said_yes(world: World) -> None:
+    async def fails(message: str, response_type: Any, params: Any, context: Any) -> Any:
+        raise RuntimeError("no screen")
+
+    async with world.client("legacy", elicitation_handler=fails) as client:
+        told = await refused(client, "delete_customers", ids=["c1"])
+    assert (told["kind"], told["code"]) == ("denied", "CONFIRMATION_UNAVAILABLE")
+    assert await is_there(world, "c1")
+
+
+async def test_a_yes_of_the_handshake_is_to_what_was_shown(world: World) -> None:
+    async def changes(message: str, response_type: Any, params: Any, context: Any) -> Any:
+        await world.customers({"id": "c1", "name": "Another"})
+        return response_type(value=True)
+
+    async with world.client("legacy", elicitation_handler=changes) as client:
+        told = await refused(client, "delete_customers", ids=["c1", "c2"])
+    assert (told["kind"], told["code"]) == ("conflict", "CONFIRMATION_STALE")
+    assert await is_there(world, "c1")
+    assert await is_there(world, "c2")
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -12,6 +12,7 @@ from lycosa.identity import Identity
 from lycosa.mcp.asking import Depends, asking, services
 from lycosa.mcp.server import build
 from lycosa.procedures import Procedures
+from lycosa.schemas.customers import SegmentOut
 from lycosa.services import Services
 from lycosa.settings import Settings
 
@@ -47,6 +48,10 @@ def mcp(procedures: Procedures, settings: Settings) -> FastMCP[Any]:
     async def whoami(given: Services = Depends(services), identity: Identity = Depends(asking)) -> str:
         assert await given.customers.count(identity) >= 0
         return identity.tenant
+
+    @made.tool
+    async def misfit() -> str:
+        return SegmentOut.model_validate({"segment": "smb", "customers": "secret-1"}).model_dump_json()
 
     @made.resource("thing://{name}")
     async def thing(name: str) -> str:
@@ -98,6 +103,27 @@ async def test_a_fault_says_nothing_of_itself(mcp: FastMCP[Any]) -> None:
         content = await failed(client, "broken")
         assert content["kind"] == "internal"
         assert "123" not in str(content)
+
+
+async def test_a_row_that_does_not_fit_is_a_fault_and_no_wrong_argument(mcp: FastMCP[Any]) -> None:
+    async with Client(mcp) as client:
+        content = await failed(client, "misfit")
+    assert content["kind"] == "internal"
+    assert "customers" not in str(content)
+
+
+async def test_a_wrong_call_leaves_no_trace_in_the_log(
+    mcp: FastMCP[Any], caplog: pytest.LogCaptureFixture
+) -> None:
+    async with Client(mcp) as client:
+        with pytest.raises(MCPError) as refused:
+            await client.read_resource("customer://" + "x" * 200)
+        assert refused.value.error.data["kind"] == "invalid"
+        with pytest.raises(MCPError) as refused:
+            await client.get_prompt("customer_brief", {"language": "en"})
+        data = refused.value.error.data
+        assert (data["kind"], data["details"]["argument"]) == ("invalid", "customer")
+    assert not [record for record in caplog.records if record.exc_info]
 
 
 async def test_a_resource_fails_by_the_protocol_with_the_same_content(mcp: FastMCP[Any]) -> None:

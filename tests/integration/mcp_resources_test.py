@@ -77,6 +77,36 @@ async def test_every_thing_has_its_uri(world: World, mcp: Client[Any]) -> None:
     assert (await read(mcp, "provider://documents"))["state"] == "ready"
 
 
+async def test_a_long_document_is_read_in_parts(world: World, mcp: Client[Any]) -> None:
+    text = "слово " * 20_000
+    note = await world.services.documents.put(world.identity, [{"id": "/long", "text": text}])
+    assert note[0].outcome == "inserted"
+    parts, address = [], uri("document", "/long")
+    while address:
+        part = await read(mcp, address)
+        assert (part["characters"], part["document"]["id"]) == (len(text), "/long")
+        parts.append(part["text"])
+        address = part["next"]
+    assert "".join(parts) == text
+    assert len(parts) == 2
+    beyond = await read(mcp, uri("document", "/long", "/999999"))
+    assert (beyond["text"], beyond["next"]) == ("", None)
+
+
+async def test_no_part_of_a_document_is_larger_than_an_answer(world: World, mcp: Client[Any]) -> None:
+    text = "語" * 87_381
+    (stored,) = await world.services.documents.put(world.identity, [{"id": "han", "text": text}])
+    assert stored.outcome == "inserted"
+    read_so_far, address = "", uri("document", "han")
+    while address:
+        (part,) = await mcp.read_resource(address)
+        raw = part.text  # type: ignore[union-attr]
+        assert len(raw.encode()) <= 262_144
+        read_so_far += json.loads(raw)["text"]
+        address = json.loads(raw)["next"]
+    assert read_so_far == text
+
+
 async def test_the_latest_report_is_read_and_never_bought(world: World, mcp: Client[Any]) -> None:
     with pytest.raises(MCPError, match="no report"):
         await mcp.read_resource("customer://S-001/analysis")
@@ -97,6 +127,7 @@ async def test_the_latest_report_is_read_and_never_bought(world: World, mcp: Cli
         ("customer://S-001/history?since=-1", "invalid"),
         ("segment://none", "not_found"),
         ("document://none", "not_found"),
+        ("document://none/x", "invalid"),
         ("quota://none", "not_found"),
         ("provider://none", "not_found"),
         ("customer://" + "x" * 200, "invalid"),
@@ -125,7 +156,7 @@ async def test_the_list_is_of_what_is_few_and_comes_in_pages(world: World, mcp: 
     assert listed[:3] == ["server://status", "provider://documents", "quota://usd"]
     assert len(listed) == 3 + 100
     templates = {one.uri_template for one in await mcp.list_resource_templates()}
-    assert len(templates) == 7
+    assert len(templates) == 8
     assert "customer://{id}/history{?since,limit}" in templates
 
 
@@ -228,6 +259,11 @@ async def test_a_stream_tells_of_changes_whoever_made_them(world: World, identit
                     if len(seen) == 3:
                         # The server ends: so does the stream, as the protocol wants it.
                         subscriptions.close(world.server)
+    async with world.client() as client:
+        too_many = [f"customer://{n}" for n in range(33)]
+        with pytest.raises(MCPError, match="at most 32"):
+            async with listen(client.session, resource_subscriptions=too_many):
+                pass
     updated = {ResourceUpdated(uri=one) for one in wanted[:2]}
     assert seen == updated | {ResourcesListChanged()}
 
@@ -249,3 +285,28 @@ async def test_a_client_of_the_handshake_is_told_too(world: World) -> None:
         await world.customers({"id": "S-001", "segment": "vip"})
         await until(lambda: bool(told))
     assert told == ["customer://S-001"]
+
+
+async def test_a_stream_that_is_refused_leaves_nothing_behind(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(subscriptions, "_MOST", 2)
+    watched = subscriptions._OF_SERVERS[world.server]._watched
+    async with world.client() as client:
+        wanted = [f"customer://{n}" for n in range(3)]
+        with pytest.raises(MCPError, match="at most 2"):
+            async with listen(client.session, resource_subscriptions=wanted):
+                pass
+        assert not watched
+        async with listen(client.session, resource_subscriptions=wanted[:2]):
+            assert len(watched) == 2
+
+
+@pytest.mark.filterwarnings("ignore:resources/")
+async def test_subscribing_twice_at_once_is_subscribing_once(world: World) -> None:
+    watched = subscriptions._OF_SERVERS[world.server]._watched
+    async with world.client("legacy") as client:
+        await asyncio.gather(*(client.session.subscribe_resource("customer://S-001") for _ in range(5)))
+        assert [len(one.listeners) for one in watched.values()] == [1]
+        await client.session.unsubscribe_resource("customer://S-001")
+        assert not watched

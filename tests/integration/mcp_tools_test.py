@@ -1,6 +1,7 @@
 """The tools about customers, documents, searches and operations, asked by clients of both eras."""
 
 import json
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from lycosa.identity import Identity
 from lycosa.mcp.answers import uri
 from lycosa.procedures import Procedures
 from lycosa.settings import Settings
+from tests.conftest import ROOT
 from tests.integration.mcp_world import MODES, World, answered, call, content, refused, words
 
 SCOPES = {
@@ -80,6 +82,21 @@ async def test_every_tool_says_all_there_is_to_say(world: World) -> None:
         assert hints.open_world_hint is (name in OPEN_WORLD), name
         assert hints.destructive_hint is (name in DESTRUCTIVE), name
         assert hints.idempotent_hint is (name not in OPEN_WORLD), name
+
+
+async def test_the_page_on_mcp_says_what_the_server_has(world: World) -> None:
+    page = (ROOT / "docs/concepts/mcp.md").read_text(encoding="utf-8")
+    told = {
+        row[0]: (row[1], float(row[2]))
+        for row in re.findall(r"^\| `(\w+)` \| (\w+) \|.*\| (\d+) \|$", page, re.M)
+    }
+    for name, (scope, timeout) in told.items():
+        tool = await world.server.get_tool(name)
+        assert tool is not None, name
+        assert (name in SCOPES[scope], tool.timeout) == (True, timeout), name
+    assert set(told) == set().union(*SCOPES.values())
+    templates = {one.uri_template for one in await world.server.list_resource_templates()}
+    assert set(re.findall(r"^\| `(\w+://\S+)` \|", page, re.M)) == templates | {"server://status"}
 
 
 async def test_every_argument_is_bounded_or_chosen(world: World) -> None:
@@ -188,6 +205,7 @@ async def test_documents_are_kept_once_and_found(world: World, mcp: Client[Any])
     first = await call(mcp, "add_document", **note)
     again = await call(mcp, "add_document", **note)
     assert (first["outcome"], again["outcome"], first["id"]) == ("inserted", "unchanged", again["id"])
+    assert (await call(mcp, "add_document", text="А.", kind="ж" * 64))["outcome"] == "inserted"
     for _ in range(100):
         found = await answered(mcp, "search_documents", query="поставки", customer_id="d-1")
         if content(found)["hits"]:

@@ -27,7 +27,7 @@ SECRET = "a secret that is shared with the issuer"
 HEALTH = {"/healthz", "/health", "/readyz", "/ready"}
 # Without data of anybody's.
 DOCUMENTATION = {"/openapi.json", "/docs", "/docs/oauth2-redirect", "/redoc", "/static-offline-docs"}
-OPEN = HEALTH | DOCUMENTATION
+OPEN = HEALTH | DOCUMENTATION | {"/.well-known/oauth-protected-resource/mcp"}
 
 # What each route needs. A new route belongs here, or the first test fails.
 NEEDED: dict[str, Scope] = {
@@ -60,6 +60,13 @@ NEEDED: dict[str, Scope] = {
     "DELETE /v1/quotas/{quota}": "admin",
     "POST /v1/quotas/{quota}/reset": "admin",
     "GET /v1/quota-reports": "read",
+    "GET /v1/sessions": "read",
+    "POST /v1/sessions": "write",
+    "GET /v1/sessions/{session_id}": "read",
+    "PATCH /v1/sessions/{session_id}": "write",
+    "DELETE /v1/sessions/{session_id}": "write",
+    "GET /v1/sessions/{session_id}/history": "read",
+    "POST /v1/sessions/{session_id}/messages": "write",
     "GET /metrics": "admin",
 }
 
@@ -143,7 +150,9 @@ async def test_without_a_credential_nothing_but_health_is_answered(
     for method, path in [*routes(guarded), ("POST", "/mcp"), ("GET", "/mcp")]:
         answer = await rest.request(method, filled(path))
         assert answer.status_code == 401, (method, path)
-        assert answer.headers["www-authenticate"] == 'Bearer realm="lycosa"'
+        # What stands behind it at /mcp is tested there.
+        told = answer.headers["www-authenticate"].partition(", resource_metadata=")[0]
+        assert told == 'Bearer realm="lycosa"'
         problem = answer.json()
         assert (problem["code"], problem["kind"], problem["status"]) == ("UNAUTHENTICATED", "denied", 401)
     for path in HEALTH:
@@ -187,7 +196,8 @@ async def test_what_is_no_credential(rest: httpx.AsyncClient, keys: AccessServic
     for path in ("/v1/customers", "/mcp", "/metrics"):
         answer = await rest.get(path, headers=[(b"authorization", sent)])
         assert answer.status_code == 401, answer.text
-        assert answer.headers["www-authenticate"] == 'Bearer realm="lycosa", error="invalid_token"'
+        told = answer.headers["www-authenticate"].partition(", resource_metadata=")[0]
+        assert told == 'Bearer realm="lycosa", error="invalid_token"'
         assert made.credential not in answer.text
 
 

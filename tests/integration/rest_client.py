@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import httpx
@@ -23,11 +23,13 @@ def free_port() -> int:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[httpx.AsyncClient]:
+async def serving(
+    settings: Settings, extend: Callable[[Any], None] | None = None
+) -> AsyncIterator[httpx.AsyncClient]:
     """Serve until the block ends; gives a client of it. The settings need a port of their own."""
     configure_logging("warning")
     stop, ready = asyncio.Event(), asyncio.Event()
-    server = asyncio.create_task(serve(settings, stop, ready))
+    server = asyncio.create_task(serve(settings, stop, ready, extend=extend))
     waiting = asyncio.create_task(ready.wait())
     await asyncio.wait({server, waiting}, return_when=asyncio.FIRST_COMPLETED)
     if server.done():

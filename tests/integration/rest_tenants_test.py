@@ -7,8 +7,12 @@ from collections.abc import AsyncIterator
 from typing import Any, NamedTuple
 
 import httpx
+import pytest
 import pytest_asyncio
 from fastapi.routing import APIRoute
+from fastmcp import Client
+from fastmcp.exceptions import ToolError
+from mcp import MCPError
 
 from lycosa.identity import SCOPES, Identity
 from lycosa.procedures import Procedures
@@ -20,11 +24,13 @@ from tests.integration.rest_client import free_port, serving
 
 
 class World(NamedTuple):
-    """One tenant with something of everything, each marked by a word, and a stranger with a key of all scopes."""
+    """One tenant with something of everything, each marked by a word, and keys of all scopes of two other tenants: one
+    that only looks, one that tries to change things."""
 
     settings: Settings
     owner: httpx.AsyncClient
     stranger: httpx.AsyncClient
+    intruder: httpx.AsyncClient
     word: str
     ids: dict[str, str]
 
@@ -42,6 +48,8 @@ async def _fill(owner: httpx.AsyncClient, services: Services, tenant: str, word:
     assert (await owner.post("/v1/documents", json={"documents": [document]})).status_code == 200
     quota = {"kind": "window", "amount": 10, "window": "month"}
     assert (await owner.put(f"/v1/quotas/q-{word}", json=quota)).status_code == 200
+    said = {"messages": [{"role": "user", "content": f"Тайна {word}"}]}
+    assert (await owner.post(f"/v1/sessions/chat-{word}/messages", json=said)).status_code == 200
     for _ in range(200):
         found = await owner.get("/v1/documents/search", params={"q": word})
         if not found.json()["waiting"]:
@@ -63,6 +71,7 @@ async def _fill(owner: httpx.AsyncClient, services: Services, tenant: str, word:
         "id": f"r-{word}",
         "request_id": f"r-{word}",
         "quota": f"q-{word}",
+        "session_id": f"chat-{word}",
         "name": "documents",
     }
 
@@ -75,17 +84,17 @@ async def world(server: Store, procedures: Procedures) -> AsyncIterator[World]:
     async with serving(settings) as client:
         made = [
             (await services.access.create(Identity(tenant), "test", SCOPES)).credential
-            for tenant in (f"own-{word}", f"other-{word}")
+            for tenant in (f"own-{word}", f"other-{word}", f"third-{word}")
         ]
-        owner, stranger = (
+        owner, stranger, intruder = (
             httpx.AsyncClient(
                 base_url=client.base_url, timeout=30, headers={"authorization": f"Bearer {credential}"}
             )
             for credential in made
         )
-        async with owner, stranger:
+        async with owner, stranger, intruder:
             ids = await _fill(owner, services, f"own-{word}", word)
-            yield World(settings, owner, stranger, word, ids)
+            yield World(settings, owner, stranger, intruder, word, ids)
 
 
 # What a stranger might look for beside the path.
@@ -152,13 +161,21 @@ async def test_cursors_of_another_lead_nowhere(world: World) -> None:
 
 
 async def test_a_stranger_changes_nothing_of_anothers(world: World) -> None:
-    ids, stranger, word = world.ids, world.stranger, world.word
+    ids, intruder, word = world.ids, world.intruder, world.word
     for method, path, body, status in (
         ("DELETE", f"/v1/customers/{ids['customer_id']}", None, 404),
         ("DELETE", f"/v1/documents/{ids['document_id']}", None, 404),
         ("DELETE", f"/v1/quotas/{ids['quota']}", None, 404),
         ("POST", f"/v1/quotas/{ids['quota']}/reset", None, 404),
         ("POST", "/v1/analyses", {"customer_id": ids["customer_id"]}, 404),
+        ("DELETE", f"/v1/sessions/{ids['session_id']}", None, 404),
+        ("PATCH", f"/v1/sessions/{ids['session_id']}", {"current_agent": "x"}, 404),
+        (
+            "POST",
+            f"/v1/sessions/{ids['session_id']}/messages",
+            {"messages": [{"role": "user", "content": "чужое"}]},
+            200,
+        ),
         ("POST", "/v1/cache/invalidate", {"tag": word}, 200),
         ("POST", "/v1/cache/invalidate", {"prefix": "key:"}, 200),
         ("PUT", f"/v1/quotas/{ids['quota']}", {"kind": "window", "amount": 1, "window": "day"}, 200),
@@ -172,7 +189,7 @@ async def test_a_stranger_changes_nothing_of_anothers(world: World) -> None:
         ("POST", "/v1/customers", {"rows": [], "tenant": f"own-{word}"}, 422),
         ("GET", f"/v1/customers?tenant=own-{word}", None, 422),
     ):
-        answer = await stranger.request(method, path, json=body)
+        answer = await intruder.request(method, path, json=body)
         assert answer.status_code == status, (method, path, answer.text)
         if "invalidate" in path:
             assert answer.json()["deleted"] == 0
@@ -182,12 +199,58 @@ async def test_a_stranger_changes_nothing_of_anothers(world: World) -> None:
     assert word in kept.text
     kept = await world.owner.get(f"/v1/quotas/{ids['quota']}")
     assert kept.json()["limit"] == "10"
+    kept = await world.owner.get(f"/v1/sessions/{ids['session_id']}/history")
+    assert [message["content"] for message in kept.json()["messages"]] == [f"Тайна {word}"]
     assert (await world.owner.get("/v1/cache")).json()["entries"] >= 1
 
 
 async def test_a_search_of_a_stranger_finds_nothing_of_anothers(world: World) -> None:
     own = await world.owner.post("/v1/search", json={"question": f"Секрет {world.word}"})
     assert world.word in own.text, own.text
-    other = await world.stranger.post("/v1/search", json={"question": f"Секрет {world.word}"})
+    other = await world.intruder.post("/v1/search", json={"question": f"Секрет {world.word}"})
     assert f"Секрет {world.word}." not in other.text
     assert f"d-{world.word}" not in other.text
+
+
+async def test_over_mcp_a_stranger_finds_nothing_either(world: World) -> None:
+    calls: list[tuple[str, dict[str, Any]]] = [
+        ("get_customer", {"customer": world.ids["customer_id"]}),
+        ("find_customers", {"by": "segment", "value": world.ids["segment"]}),
+        ("request_history", {}),
+        ("search_documents", {"query": world.word}),
+        ("quota_status", {}),
+    ]
+    uris = [f"customer://{world.ids['customer_id']}", f"document://{world.ids['document_id']}"]
+    async with _mcp(world.owner) as owner, _mcp(world.stranger) as stranger:
+        for name, arguments in calls:
+            own = await owner.call_tool(name, arguments, raise_on_error=False)
+            assert world.word in str(own), (name, own)
+            other = await stranger.call_tool(name, arguments, raise_on_error=False)
+            assert other.is_error == (name == "get_customer"), (name, other)
+            assert other.is_error or world.word not in str(other.structured_content), (name, other)
+        for uri in uris:
+            assert world.word in str(await owner.read_resource(uri))
+            with pytest.raises(MCPError, match="does not exist"):
+                await stranger.read_resource(uri)
+        listed = str(await stranger.list_resources())
+    assert world.word not in listed
+
+
+async def test_over_mcp_a_tool_that_needs_another_scope_is_hidden(
+    world: World, procedures: Procedures
+) -> None:
+    services = Services(procedures, world.settings)
+    made = await services.access.create(Identity("any"), "reader", ["read"])
+    async with Client(f"{world.owner.base_url}/mcp", auth=made.credential) as reader:
+        tools = {tool.name for tool in await reader.list_tools()}
+        assert "get_customer" in tools
+        assert not tools & {"upsert_customers", "search_web", "invalidate_cache"}
+        with pytest.raises(ToolError, match="NAME_UNKNOWN"):
+            await reader.call_tool("invalidate_cache", {"tag": "x"})
+    with pytest.raises(Exception, match="error response"):
+        async with Client(f"{world.owner.base_url}/mcp", auth=made.credential + "x") as nobody:
+            await nobody.list_tools()
+
+
+def _mcp(rest: httpx.AsyncClient) -> Client[Any]:
+    return Client(f"{rest.base_url}/mcp", auth=rest.headers["authorization"].removeprefix("Bearer "))

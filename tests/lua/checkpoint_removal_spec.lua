@@ -206,6 +206,10 @@ describe('checkpoint removal', function()
         assert.are.same({'1', 5}, {page.head[3], #page.blobs})
         put('1', nil, {}, {thread = 'u'})
         support.raises('INVALID_CURSOR', lycosa.checkpoint.get, with{thread = 'u', cursor = page.next})
+        lycosa.checkpoint.delete_thread(with())
+        support.raises('CHECKPOINT_CHANGED', lycosa.checkpoint.get, with{id = '1', cursor = page.next})
+        put('1')
+        support.raises('CHECKPOINT_CHANGED', lycosa.checkpoint.get, with{id = '1', cursor = page.next})
     end)
 
     it('copies a thread whole, or not at all', function()
@@ -253,5 +257,91 @@ describe('checkpoint removal', function()
         clock.advance(100)
         daemon.drain('checkpoint.expire')
         assert.are.equal(250, count('blob'))
+    end)
+
+    -- Store a state all of whose channels have values; what went with the state before is given again.
+    local function put_held(id, parent, versions, more)
+        more.channels, more.blobs = {}, {}
+        local all = {}
+        for channel, version in pairs(versions) do
+            table.insert(more.channels, {channel = channel, version = version, held = true})
+            local blob = {channel = channel, version = version, type = 'json', value = channel .. version}
+            table.insert(all, blob)
+            table.insert(more.blobs, version == id and blob or nil)
+        end
+        if not pcall(put, id, parent, {}, more) then
+            more.blobs = all
+            put(id, parent, {}, more)
+        end
+    end
+
+    it('refuses a state whose values went meanwhile, so that they are given again', function()
+        put('1', nil, {a = '1', b = '1'}, {run = 'r'})
+        lycosa.checkpoint.delete_for_runs{tenant = 'acme', runs = {'r'}}
+        local channels = {{channel = 'a', version = '1', held = true}, {channel = 'none', version = '1'}}
+        support.raises('CHECKPOINT_CHANGED', put, '2', '1', {}, {channels = channels})
+        assert.are.equal(0, count('state'))
+        local blob = {channel = 'a', version = '1', type = 'json', value = 'a1'}
+        put('2', '1', {}, {channels = channels, blobs = {blob}})
+        put('3', '2', {}, {channels = channels})
+        assert.are.same({'1 a'}, (whole('3')))
+    end)
+
+    -- What there must be: every value that a state refers to, each once, and no other.
+    local function check_values()
+        local wanted, found = {}, {}
+        for _, state in box.space.checkpoint_state:pairs() do
+            for _, name in ipairs(state.blobs) do
+                local key = table.concat({tostring(state.generation), state.namespace, name}, '|')
+                wanted[key] = true
+            end
+        end
+        for _, blob in box.space.checkpoint_blob:pairs() do
+            found[table.concat({tostring(blob.generation), blob.namespace, blob.name}, '|')] = true
+        end
+        assert.are.same(wanted, found)
+    end
+
+    it('leaves every value that a state refers to and no other, whatever is deleted', function()
+        math.randomseed(7)
+        local history = {}
+        for round = 1, 200 do
+            local thread, namespace = 't' .. math.random(2), ({'', 'in'})[math.random(2)]
+            local place = thread .. namespace
+            local chance = math.random(20)
+            if chance <= 15 then
+                local states = history[place] or {}
+                local parent = #states > 0 and states[math.random(math.max(1, #states - 2), #states)] or nil
+                local id, versions = ('%05d'):format(round), {}
+                for channel, version in pairs(parent and parent.versions or {}) do
+                    versions[channel] = version
+                end
+                for _ = 1, 2 do
+                    local channel = 'c' .. math.random(5)
+                    versions[channel] = id
+                end
+                put_held(id, parent and parent.id, versions, {
+                    thread = thread, namespace = namespace, run = 'r' .. math.random(20),
+                    deltas = math.random(4) == 1 and {'c1'} or {},
+                })
+                table.insert(states, {id = id, versions = versions})
+                history[place] = states
+            elseif chance <= 17 then
+                lycosa.checkpoint.delete_for_runs{tenant = 'acme', runs = {'r' .. math.random(20), 'r' .. math.random(20)}}
+            elseif chance == 18 then
+                prune(math.random(10), {thread = thread})
+            elseif chance == 19 then
+                lycosa.checkpoint.delete_thread(with{thread = thread})
+                history[thread], history[thread .. 'in'] = nil, nil
+                daemon.drain('checkpoint.expire')
+            else
+                local copied = 'copy' .. round
+                lycosa.checkpoint.copy_thread{tenant = 'acme', source = thread, target = copied, wait = 10}
+                lycosa.checkpoint.delete_thread(with{thread = math.random(2) == 1 and copied or 'none'})
+                daemon.drain('checkpoint.expire')
+            end
+            check_values()
+        end
+        assert.is_true(count('blob') > 0)
     end)
 end)

@@ -137,3 +137,23 @@ describe('passages', function()
         end
     end)
 end)
+
+describe('terms of a query', function()
+    local function match(query, texts)
+        return lycosa.document.match{tenant = 'acme', query = query, texts = texts}
+    end
+
+    it('are counted in texts that are not stored, by their stems', function()
+        local found = match('Paying счета pay', {'He pays; счёт, счета. Paid?', '', 'ничего'})
+        assert.are.same({'pay', 'счет'}, found.terms)
+        assert.are.same({{5, {1, 2}}, {0, {0, 0}}, {1, {0, 0}}}, found.matches)
+        assert.are.same({{2, {}}}, match('...', {'two words'}).matches)
+    end)
+
+    it('are counted in a bounded amount of text', function()
+        local support = require('tests.lua.support')
+        local large = ('слово '):rep(5000)
+        match('слово', {large, large, large, large})
+        support.raises('INVALID_ARGUMENT', match, 'слово', {large, large, large, large, large})
+    end)
+end)

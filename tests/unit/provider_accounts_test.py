@@ -116,8 +116,8 @@ def test_addresses_may_be_set_with_and_without_our_prefix(monkeypatch: pytest.Mo
 
 
 def test_a_key_shows_itself_to_nobody() -> None:
-    given = settings(tavily_api_key="tvly-secret")
-    assert "secret" not in repr(given) + repr(accounts_of("tavily", given.tavily_api_key, "TAVILY_API_KEY"))
+    given = settings(tavily_api_key="tvly-hidden")
+    assert "hidden" not in repr(given) + repr(accounts_of("tavily", given.tavily_api_key, "TAVILY_API_KEY"))
     assert without_keys("tvly-abcd1234 pplx-abcd sk-abcdef xyz", "xyz") == "[key] [key] [key] [key]"
 
 

@@ -2,13 +2,12 @@ local T = require('lycosa.core.types')
 local access = require('lycosa.access')
 local cursor = require('lycosa.core.cursor')
 
-local KEY_ID = T.text{min = 12, max = 12}
 local PROOF = T.text{min = 64, max = 64}
 local SCOPE = T.enum{'read', 'write', 'spend', 'admin'}
 local SCOPES = T.list(SCOPE, {min = 1, max = 4})
 
 local ACCESS_KEY = T.record('AccessKey', {
-    {'id', KEY_ID, doc = 'the part of the key that may be shown'},
+    {'id', T.name, doc = 'the part of the key that may be shown'},
     {'name', T.name}, {'scopes', SCOPES}, {'created_at', T.time},
     {'created_by', T.nullable(T.name), doc = 'key that made it; null on the machine itself'},
     {'expires_at', T.nullable(T.time)}, {'revoked_at', T.nullable(T.time)},
@@ -23,7 +22,7 @@ return {
         doc = 'Make an API key. Its secret stays with who made it: here comes its proof, the SHA-256 of the secret. The '
             .. 'same call repeated answers the key that is there.',
         args = {
-            TENANT, {'id', KEY_ID, doc = 'by chance, of a-z and 2-7'},
+            TENANT, {'id', T.name, doc = 'by chance; the part of the key that may be shown'},
             {'proof', PROOF, doc = 'SHA-256 of the secret, in hexadecimal'},
             {'name', T.name, doc = 'its purpose'}, {'scopes', SCOPES, doc = 'what it may'},
             {'expires_at', T.time, optional = true, doc = 'unix seconds; never when absent'},
@@ -47,12 +46,12 @@ return {
     {
         name = 'access.revoke', access = 'app', mode = 'write', idempotent = true,
         doc = 'End an API key at once. One that was revoked before stays as it was.',
-        args = {TENANT, {'id', KEY_ID}}, returns = ACCESS_KEY, errors = {'ACCESS_KEY_NOT_FOUND'}, run = access.revoke,
+        args = {TENANT, {'id', T.name}}, returns = ACCESS_KEY, errors = {'ACCESS_KEY_NOT_FOUND'}, run = access.revoke,
     },
     {
         name = 'access.authenticate', access = 'app', mode = 'read',
         doc = 'Whose an API key is and what it may. That it was revoked or has expired is told only to who has its secret.',
-        args = {{'id', KEY_ID}, {'proof', PROOF, doc = 'SHA-256 of the secret, in hexadecimal'}},
+        args = {{'id', T.name}, {'proof', PROOF, doc = 'SHA-256 of the secret, in hexadecimal'}},
         returns = T.record('AccessGranted', {
             {'tenant', T.name}, {'scopes', SCOPES}, {'expires_at', T.nullable(T.time)},
         }),

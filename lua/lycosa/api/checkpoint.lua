@@ -16,14 +16,17 @@ local IN = {'thread', THREAD, doc = 'such as the id of a conversation'}
 local AT = {'namespace', NAMESPACE, default = '', doc = 'of a graph within the graph; empty for the outermost'}
 local STATE_ID = {'id', T.name, doc = 'of the state: later ones are greater, byte by byte'}
 local KEEP = {'ttl', TTL, optional = true, doc = 'seconds after this write until the whole thread ends; never when absent'}
-local ROWS = {'limit', T.integer{min = 1, max = 1000}, default = 1000, doc = 'rows at about the most'}
+local ROWS = {'limit', T.integer{min = 1, max = 1000}, default = 200, doc = 'rows at about the most'}
 local PART_NAME = {'name', T.name, doc = 'of the value: the caller\'s choice, never used twice'}
 local FIRST = {'first', NUMBER, doc = 'number of the first of these parts'}
 local IN_PARTS = {'parts', T.name, optional = true, doc = 'name of its parts, stored before, when it is too large'}
 local KIND = {'type', T.name, doc = 'how the bytes were made'}
 
 local SERIALIZED = T.record('CheckpointValue', {KIND, {'value', HEAD_VALUE}, IN_PARTS})
-local CHANNEL_VERSION = T.record('CheckpointChannel', {{'channel', CHANNEL}, {'version', VERSION}})
+local CHANNEL_VERSION = T.record('CheckpointChannel', {
+    {'channel', CHANNEL}, {'version', VERSION},
+    {'held', T.boolean, default = false, doc = 'whether it has a value: given now, or there already'},
+})
 local BLOB_INPUT = T.record('CheckpointBlobInput', {
     {'channel', CHANNEL}, {'version', VERSION}, KIND, {'value', VALUE}, IN_PARTS,
 })
@@ -59,7 +62,8 @@ local NEXT = {'next', T.nullable(cursor.TYPE), doc = 'leads to the rest; null at
 return {
     {
         name = 'checkpoint.put', access = 'app', mode = 'write', idempotent = true,
-        doc = 'Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes.',
+        doc = 'Store a state of a thread with the values that are new in it, in one; together at most 4,000,000 bytes. A value '
+            .. 'that should be there already and is not is CHECKPOINT_CHANGED: give it again.',
         args = {
             TENANT, IN, AT, STATE_ID, {'parent', T.name, optional = true, doc = 'the state that it follows'},
             {'state', SERIALIZED, doc = 'without the values of channels'}, {'metadata', SERIALIZED},
@@ -109,7 +113,7 @@ return {
             {'blobs', T.list(BLOB, {max = 2000}), doc = 'named by version and channel, with a space between'},
             {'writes', T.list(WRITE, {max = 20000}), doc = 'in the order of task and position'}, NEXT,
         }),
-        errors = {'INVALID_CURSOR'}, run = checkpoint.get,
+        errors = {'CHECKPOINT_CHANGED', 'INVALID_CURSOR'}, run = checkpoint.get,
     },
     {
         name = 'checkpoint.parts', access = 'read', mode = 'read',

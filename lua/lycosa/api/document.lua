@@ -120,6 +120,23 @@ return {
         run = document.search,
     },
     {
+        name = 'document.match', access = 'read', mode = 'read',
+        doc = 'How many words texts have and how often the terms of a query are among them, by the stems of '
+            .. 'document.search: for ranking what is kept elsewhere. At most 262,144 bytes of text a call; nothing is stored.',
+        args = {
+            {'tenant', T.name}, {'query', T.text{min = 1, max = 1000}},
+            {'texts', T.list(T.text{max = 65536}, {max = 100})},
+        },
+        returns = T.record('DocumentMatches', {
+            {'terms', T.list(T.name, {max = 32}), doc = 'the first 32 different ones of the query'},
+            {'matches', T.list(T.record('DocumentMatch', {
+                {'words', COUNT}, {'counts', T.list(COUNT, {max = 32}), doc = 'in the order of terms'},
+            }, {form = 'array'}), {max = 100})},
+        }),
+        errors = {'INVALID_ARGUMENT'},
+        run = document.match,
+    },
+    {
         name = 'document.figures', access = 'read', mode = 'read',
         doc = 'How many documents, passages, terms and postings a tenant has, and how far its index lags behind.',
         args = {{'tenant', T.name}},

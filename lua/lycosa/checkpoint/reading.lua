@@ -67,33 +67,45 @@ local function read_writes(row, after, bytes, found)
     return nil
 end
 
+-- Where a page begins: at which channel, and after which write. A state that went between two pages, or a new one of its
+-- name, must not be taken for the rest of the first.
+local function place_of(args, fingerprint, row)
+    if args.cursor == nil then
+        return 1, {}
+    end
+    local _, key = cursor.decode(args.cursor, fingerprint, {'number', 'string', 'number', 'number'})
+    if row == nil or row[GENERATION] ~= key[4] then
+        errors.raise('CHECKPOINT_CHANGED', {thread = args.thread})
+    end
+    return math.max(1, math.floor(key[1])), key[2] ~= '' and {key[2], key[3]} or {}
+end
+
 ---A state, the latest of its namespace when no id is given, with values and pending writes: as many as four million bytes
----allow. A cursor leads to the rest, whose page has no head.
+---allow. A cursor leads to the rest, whose page has no head; CHECKPOINT_CHANGED is raised when the state went meanwhile.
 ---@param args {tenant: string, thread: string, namespace: string, id: string?, cursor: string?}
 ---@return {head: table?, blobs: box.tuple[], writes: box.tuple[], next: string?}
 function reading.get(args)
     local answer = {head = box.NULL, blobs = {}, writes = {}, next = box.NULL}
     local thread = threads.find(args.tenant, args.thread)
     local row = thread and find(args.tenant, thread[fields.thread.GENERATION], args)
+    local id = row and row[ID] or args.id or ''
+    local fingerprint = cursor.fingerprint{'checkpoint.get', args.tenant, args.thread, args.namespace, id}
+    local from, after = place_of(args, fingerprint, row)
     if row == nil then
         return answer
-    end
-    local fingerprint = cursor.fingerprint{'checkpoint.get', args.tenant, args.thread, args.namespace, row[ID]}
-    local from, after = 1, {}
-    if args.cursor == nil then
+    elseif args.cursor == nil then
         answer.head = head_of(args.thread, row)
-    else
-        local _, key = cursor.decode(args.cursor, fingerprint, {'number', 'string', 'number'})
-        from, after = math.max(1, math.floor(key[1])), key[2] ~= '' and {key[2], key[3]} or {}
     end
+    local generation = tonumber(row[GENERATION])
     local bytes, next_from = read_blobs(row, from, answer.blobs)
     if next_from ~= nil then
-        answer.next = cursor.encode(fingerprint, AFTER, {next_from, '', 0})
+        answer.next = cursor.encode(fingerprint, AFTER, {next_from, '', 0, generation})
         return answer
     end
     local last = read_writes(row, after, bytes, answer.writes)
     if last ~= nil then
-        answer.next = cursor.encode(fingerprint, AFTER, {#row[BLOBS] + 1, last[TASK] or '', last[POSITION] or 0})
+        local place = {#row[BLOBS] + 1, last[TASK] or '', last[POSITION] or 0, generation}
+        answer.next = cursor.encode(fingerprint, AFTER, place)
     end
     return answer
 end

@@ -2,6 +2,7 @@
 
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
+local errors = require('lycosa.core.errors')
 local fields = require('lycosa.checkpoint.fields')
 local memory = require('lycosa.core.memory')
 local removal = require('lycosa.checkpoint.removal')
@@ -35,8 +36,21 @@ local function put_blobs(args, generation)
     end
 end
 
+-- Names of the values of a state's channels. One that should be there already may have gone with the state before.
+local function names_of(args, generation)
+    local names = setmetatable({}, {__serialize = 'seq'})
+    for i, pair in ipairs(args.channels) do
+        names[i] = blob_name(pair)
+        local key = pair.held and {args.tenant, generation, args.namespace, names[i]}
+        if key and box.space.checkpoint_blob:get(key) == nil then
+            errors.raise('CHECKPOINT_CHANGED', {thread = args.thread})
+        end
+    end
+    return names
+end
+
 ---Store a state with the values that are new in it, in one. The same state again replaces it. Raises INVALID_ARGUMENT,
----CHECKPOINT_CHANGED when parts are not there any more, MEMORY_FULL.
+---CHECKPOINT_CHANGED when parts or values that should be there are not any more, MEMORY_FULL.
 ---@param args table see lycosa.api.checkpoint
 function writing.put(args)
     local tenant, namespace, space = args.tenant, args.namespace, box.space.checkpoint_state
@@ -44,10 +58,7 @@ function writing.put(args)
     memory.admit('checkpoint_state', 'document', bytes + #args.channels * 96 + values.ROW_BYTES)
     local generation = threads.open(tenant, args.thread, args.ttl)
     put_blobs(args, generation)
-    local names = setmetatable({}, {__serialize = 'seq'})
-    for i, pair in ipairs(args.channels) do
-        names[i] = blob_name(pair)
-    end
+    local names = names_of(args, generation)
     local parts = values.check_parts(tenant, generation, args.thread, args.state.parts)
     local metadata_parts = values.check_parts(tenant, generation, args.thread, args.metadata.parts)
     local before = space:get{tenant, generation, namespace, args.id}

@@ -74,6 +74,12 @@ return {
         message = 'requests on disk are waited for, and a transaction must not wait; end yours and ask again',
     },
 
+    -- session
+    SESSION_EXISTS = {kind = 'conflict', message = 'session {id} exists and is not as it was asked for'},
+    SESSION_FULL = {kind = 'exhausted', message = 'session {id}: {problem}'},
+    SESSION_MESSAGE_EXISTS = {kind = 'conflict', message = 'session {id}: {problem}'},
+    SESSION_NOT_FOUND = {kind = 'not_found', message = 'session {id} does not exist'},
+
     -- schema
     SCHEMA_NEWER = {
         kind = 'conflict',

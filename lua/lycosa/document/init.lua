@@ -15,6 +15,7 @@ local metrics = require('lycosa.core.metrics')
 local chunks = require('lycosa.document.chunks')
 local fields = require('lycosa.document.fields')
 local indexer = require('lycosa.document.indexer')
+local matching = require('lycosa.document.matching')
 local norms = require('lycosa.document.norms')
 local packed = require('lycosa.document.packed')
 local records = require('lycosa.document.records')
@@ -34,6 +35,7 @@ local MOST_PLACED = 256
 local MEMORY_PER_BYTE = 3
 
 document.steps = indexer.steps
+document.match = matching.match
 
 ---Called once at start.
 function document.configure()

@@ -26,6 +26,7 @@ schema.MIGRATIONS = {
     '0010_kv',
     '0011_checkpoint',
     '0012_access',
+    '0013_session',
 }
 
 local function load_migration(module)

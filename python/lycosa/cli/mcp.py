@@ -9,13 +9,15 @@ import threading
 import typer
 
 from lycosa.cli.command import Invocation, command
-from lycosa.cli.session import open_session
+from lycosa.cli.session import Session, open_session
 from lycosa.telemetry import configure_logging
+from lycosa.tracing import configure_tracing
 
 _PIECE = 65536
 # What is in flight when it is told to end has so long, in seconds.
 _FINISH_WITHIN = 3.0
 _TAKEN_WITHIN = 0.1
+_FIRST_ANSWERS = 2.0
 
 
 def register(app: typer.Typer) -> None:
@@ -31,11 +33,12 @@ async def mcp(run: Invocation) -> None:
     """
     async with open_session(run.settings) as session:
         configure_logging(run.settings.log_level, stream=sys.stderr)
+        configure_tracing()
         # Half a second: after what can be refused at once.
         from lycosa.mcp.server import build
 
         server = build(session.services, run.settings, session.services.authenticator)
-        preparing = asyncio.create_task(session.services.prepare(), name="lycosa-prepare")
+        preparing = asyncio.create_task(_prepare(session), name="lycosa-prepare")
         relay = _Relay()
         serving = asyncio.create_task(server.run_stdio_async(show_banner=False), name="lycosa-mcp")
         told = asyncio.Event()
@@ -53,6 +56,12 @@ async def mcp(run: Invocation) -> None:
         await asyncio.gather(serving, waiting, preparing, return_exceptions=True)
     if serving.done() and not serving.cancelled() and (problem := serving.exception()) is not None:
         raise problem
+
+
+async def _prepare(session: Session) -> None:
+    """Not before the client has shaken hands and looked around, which it waits for."""
+    await asyncio.sleep(_FIRST_ANSWERS)
+    await session.services.prepare()
 
 
 class _Relay:

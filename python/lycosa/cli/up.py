@@ -133,6 +133,7 @@ def _announce(run: Invocation, store: Store, seconds: float) -> None:
     address = f"http://{host}:{settings.http_port}"
     places = {
         "rest": f"{address}/v1",
+        "mcp": f"{address}/mcp",
         "documentation": f"{address}/docs",
         "metrics": f"{address}/metrics",
         "console": f"{_program()} console"
@@ -142,7 +143,7 @@ def _announce(run: Invocation, store: Store, seconds: float) -> None:
     run.output.show(
         {"event": "ready", "seconds": round(seconds, 3), **places},
         f"Lycosa is ready ({seconds:.1f} s). Ctrl-C stops it.",
-        record({"REST" if name == "rest" else name: value for name, value in places.items()}),
+        record({name.upper() if name in ("rest", "mcp") else name: value for name, value in places.items()}),
     )
 
 

@@ -4,6 +4,7 @@ import asyncio
 import secrets
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, TypeVar, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -131,6 +132,11 @@ class LycosaCheckpointSaver(BaseCheckpointSaver[str]):
             metadata=self._dumped(described),
             versions={channel: str(version) for channel, version in versions.items()},
             values={channel: self._dumped(values[channel]) for channel in new_versions if channel in values},
+            older={
+                channel: partial(self._dumped, values[channel])
+                for channel in checkpoint["channel_versions"]
+                if channel in values and channel not in new_versions
+            },
             parent=get_checkpoint_id(config),
             run=None if run is None else str(run),
             facts=facts_of(described),

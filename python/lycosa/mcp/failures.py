@@ -7,7 +7,7 @@ that fails is a JSON-RPC error with the same content as its `data`.
 import json
 import logging
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
 
 import structlog
 from fastmcp.exceptions import FastMCPError, NotFoundError, to_mcp_error
@@ -57,8 +57,8 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
     while seen is not None:
         if isinstance(seen, LycosaError):
             return seen
-        if isinstance(seen, ValidationError):
-            return _invalid(seen)
+        if _is_of_arguments(seen):
+            return invalid(seen)
         if _is_late(seen):
             return TimedOut(
                 "the tool did not answer within its time; whether it was done is not known",
@@ -80,7 +80,14 @@ def _is_late(problem: BaseException) -> bool:
     return isinstance(problem, MCPError) and problem.error.code == _LATE
 
 
-def _invalid(problem: ValidationError) -> Invalid:
+def _is_of_arguments(problem: BaseException) -> TypeGuard[ValidationError]:
+    """Whether somebody called wrongly. Pydantic names such an error after the function, one of a model after its class:
+    a row of the store that does not fit is a fault of ours."""
+    return isinstance(problem, ValidationError) and not problem.title[:1].isupper()
+
+
+def invalid(problem: ValidationError) -> Invalid:
+    """The first of what is wrong with what a caller gave; nothing of its value is repeated."""
     first = problem.errors(include_url=False, include_context=False, include_input=False)[0]
     field = ".".join(str(part) for part in first["loc"])[:_SHOWN] or "arguments"
     more = problem.error_count() - 1
@@ -126,6 +133,8 @@ class WithoutOurErrors(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record stays."""
         seen = record.exc_info[1] if record.exc_info else None
-        while seen is not None and not (isinstance(seen, LycosaError) or _is_late(seen)):
+        while seen is not None and not (
+            isinstance(seen, LycosaError) or _is_late(seen) or _is_of_arguments(seen)
+        ):
             seen = seen.__cause__
         return seen is None

@@ -4,23 +4,19 @@ Quotas, providers and segments are few and are listed. Customers and documents m
 find_customers and search_documents, or by completing the ids of their templates.
 """
 
-from collections.abc import Sequence
 from typing import Any, Final
 
 from fastmcp import FastMCP
 from fastmcp.resources import Resource
-from fastmcp.server.providers import Provider
-from fastmcp.utilities.components import FastMCPComponent
-from fastmcp.utilities.versions import VersionSpec
+from fastmcp.server.middleware import CallNext, Middleware, MiddlewareContext
 
 from lycosa.identity import Identity
 from lycosa.mcp.answers import JSON, gist, uri
 from lycosa.mcp.asking import asking, services
 from lycosa.mcp.resources import SCOPE
-from lycosa.mcp.scopes import needs
 from lycosa.services import Services
 
-__all__ = ["listed", "register"]
+__all__ = ["Listed", "listed", "register"]
 
 # Of each kind. Beyond it, completions find them by how they begin.
 _MOST: Final = 100
@@ -40,33 +36,29 @@ async def listed(services: Services, identity: Identity) -> list[tuple[str, str,
     ]
 
 
-class _Listed(Provider):
-    """Lists what is there now; reading is the templates' work."""
+class Listed(Middleware):
+    """Adds what there is now to the listing of resources; reading it is the templates' work.
 
-    async def _list_resources(self) -> Sequence[Resource]:
+    Not a provider of FastMCP's, which would be asked for every tool, too.
+    """
+
+    async def __call__(self, context: MiddlewareContext[Any], call_next: CallNext[Any, Any]) -> Any:
+        """The listing, longer; anything else as it is."""
+        answer = await call_next(context)
+        if context.method != "resources/list":
+            return answer
         identity = await asking()
         if not identity.may(SCOPE):
-            return []
-        return [
-            Resource(
-                uri=uri(scheme, name),
-                name=name,
-                title=gist(name),
-                description=description,
-                mime_type=JSON,
-                auth=needs(SCOPE),
-            )
-            for scheme, name, description in await listed(await services(), identity)
-        ]
+            return answer
+        return [*answer, *(_resource(*row) for row in await listed(await services(), identity))]
 
-    async def _get_resource(self, uri: str, version: VersionSpec | None = None) -> Resource | None:
-        return None
 
-    async def get_tasks(self) -> Sequence[FastMCPComponent]:
-        """None; FastMCP asks at the start, where nobody asks anything yet."""
-        return []
+def _resource(scheme: str, name: str, description: str) -> Resource:
+    return Resource(
+        uri=uri(scheme, name), name=name, title=gist(name), description=description, mime_type=JSON
+    )
 
 
 def register(server: FastMCP[Any]) -> None:
     """List resources besides those that are always there."""
-    server.add_provider(_Listed())
+    server.add_middleware(Listed())

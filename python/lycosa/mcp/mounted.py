@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+import gc
+from collections.abc import AsyncIterator, Callable
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -19,17 +21,23 @@ if TYPE_CHECKING:
     from lycosa.mcp.http import Endpoint
 
 PATH = "/mcp"
+# How whoever logs and counts requests knows this one; Starlette tells it only of routes of FastAPI.
+_PLACE = SimpleNamespace(path=PATH)
 
 _log = structlog.get_logger("lycosa.mcp")
 
 # A client that comes while the libraries are still imported waits so long for them, in seconds.
-_WAITED_FOR = 5.0
+_WAITED_FOR = 10.0
 
 
 class Mounted:
-    """ASGI: MCP over streamable HTTP, of both eras of the protocol, at one path."""
+    """ASGI: MCP over streamable HTTP, of both eras of the protocol, at one path.
 
-    def __init__(self) -> None:
+    `extend` is given the FastMCP server when it is made, to add tools, resources and prompts of its own.
+    """
+
+    def __init__(self, extend: Callable[[Any], None] | None = None) -> None:
+        self._extend = extend
         self._endpoint: Endpoint | None = None
         self._known = asyncio.Event()
         self._missing = False
@@ -60,7 +68,9 @@ class Mounted:
         registry: CollectorRegistry,
     ) -> None:
         try:
-            # 0.6 s of imports, in which REST already answers.
+            # After what analyses need: both at once would hold the event loop up, and each other.
+            await services.prepare()
+            # A second of imports, in which REST already answers.
             made: Any = await import_in_background("lycosa.mcp.http")
         except ImportError as problem:
             self._missing = True
@@ -68,16 +78,21 @@ class Mounted:
             _log.info("mcp_not_installed", missing=problem.name)
             return
         try:
-            endpoint: Endpoint = await made.open_endpoint(services, settings, authenticator, registry)
+            endpoint: Endpoint = await made.open_endpoint(
+                services, settings, authenticator, registry, self._extend
+            )
+            # What that made stays; the collector need not look at it again.
+            gc.freeze()
             async with endpoint.running():
                 self._endpoint = endpoint
                 self._known.set()
                 await asyncio.Event().wait()
         except Exception as problem:
+            # REST goes on without it.
             _log.exception("mcp_failed", error=type(problem).__name__)
-            raise
         finally:
             self._endpoint = None
+            self._known.set()
 
     async def drain(self, within: float) -> None:
         """Take no more, let what is in flight end for up to `within` seconds, then end the streams that stay open."""
@@ -87,6 +102,7 @@ class Mounted:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Raises Unavailable until it is ready and while it stops, NotFound where FastMCP is not installed."""
+        scope["route"] = _PLACE
         if self._stopping:
             raise Unavailable("the server is stopping", code="STOPPING", retry_after=1.0)
         endpoint = self._endpoint or await self._ready()

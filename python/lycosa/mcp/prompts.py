@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import Any, Final, cast, get_args
 
 from fastmcp import FastMCP
-from fastmcp.prompts import FunctionPrompt, Message
+from fastmcp.prompts import FunctionPrompt, Message, PromptResult
 from mcp_types import EmbeddedResource, TextResourceContents
 
 from lycosa.errors import Invalid, NotFound
@@ -115,7 +115,7 @@ def _task(text: Mapping[Language, str], language: str, focus: str) -> Message:
 async def _known(
     services: Services, identity: Identity, customer_id: str, *, with_documents: bool
 ) -> list[Message]:
-    """The record, the latest report if one is kept, the last requests, and the beginnings of the newest documents."""
+    """The record, the latest report if one is kept, the last requests, and how the newest of 50 documents begin."""
     messages = []
     for rest in ("", "/analysis", _HISTORY):
         address = uri("customer", customer_id, rest)
@@ -143,6 +143,21 @@ def _embedded(address: str, text: str) -> Message:
     return Message(EmbeddedResource(type="resource", resource=contents))
 
 
+class _Prompt(FunctionPrompt):
+    """Names what is missing; FastMCP would call it a fault of ours."""
+
+    async def render(self, arguments: dict[str, Any] | None = None) -> PromptResult:
+        """Raises Invalid for an argument that is missing."""
+        for argument in self.arguments or []:
+            if argument.required and argument.name not in (arguments or {}):
+                raise Invalid(
+                    f"argument {argument.name} is missing",
+                    code="INVALID_ARGUMENT",
+                    details={"argument": argument.name, "problem": "is missing"},
+                )
+        return await super().render(arguments)
+
+
 def register(server: FastMCP[Any]) -> None:
     """Register every prompt."""
     titles = {
@@ -152,7 +167,7 @@ def register(server: FastMCP[Any]) -> None:
         find_risks: "Find risks",
     }
     for prompt, title in titles.items():
-        made = FunctionPrompt.from_function(prompt, title=title, tags={"customers"}, auth=needs(SCOPE))
+        made = _Prompt.from_function(prompt, title=title, tags={"customers"}, auth=needs(SCOPE))
         for argument in made.arguments or []:
             argument.description = _ARGUMENTS[argument.name]
         server.add_prompt(made)

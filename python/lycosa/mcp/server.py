@@ -1,5 +1,6 @@
 """The MCP server: what it is called, how it works, and what it is made of."""
 
+import asyncio
 import hashlib
 import logging
 from collections.abc import AsyncIterator
@@ -7,18 +8,23 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastmcp import FastMCP
+from fastmcp.server.middleware import Middleware
+from key_value.aio.wrappers.ttl_clamp import TTLClampWrapper
 from mcp.server.request_state import RequestStateSecurity
 from prometheus_client import CollectorRegistry
 
 import lycosa
+from lycosa.identity import Identity
 from lycosa.mcp import completions, listing, prompts, resources, subscriptions, tools
 from lycosa.mcp.asking import Asks, Serving
 from lycosa.mcp.failures import Failures, WithoutOurErrors
+from lycosa.mcp.middleware.dereferenced import Dereferenced
 from lycosa.mcp.middleware.figures import Figures
 from lycosa.mcp.middleware.kept import Kept
 from lycosa.mcp.middleware.observed import Observed
 from lycosa.mcp.middleware.rates import Rates
 from lycosa.mcp.middleware.sizes import Sizes
+from lycosa.mcp.storage import LycosaKeyValue
 from lycosa.services import Services
 from lycosa.settings import Settings
 
@@ -30,6 +36,8 @@ PAGE = 50
 _LISTINGS_KEPT = 300
 # Seconds in which a question to the client waits for its answer.
 _ASKED_FOR = 600.0
+# Seconds since it was last written that the state of a session is kept.
+_STATE_KEPT = 30 * 86_400.0
 
 # Tools whose answer is worth keeping for a moment, in seconds, and those that make it stale.
 _KEPT = {"segment_figures": 15.0}
@@ -59,37 +67,42 @@ def build(
     Its figures go to `registry`. Raises Invalid where the store's password is not known.
     """
     at = Serving(services, settings, authenticator)
+    figures = Figures(registry or CollectorRegistry())
 
     @asynccontextmanager
     async def lifespan(server: FastMCP[dict[str, Any]]) -> AsyncIterator[dict[str, Any]]:
+        known = await server.list_tools(run_middleware=False)
+        await asyncio.to_thread(dereferenced.prepare, known)
+        schemas = {tool.name: tool.parameters for tool in known}
+        # Without it the SDK lists every tool before every call, to find out what headers the called one has.
+        server._mcp_server.get_tool_input_schema = schemas.get
+        prompts_known = await server.list_prompts(run_middleware=False)
+        figures.learn([*schemas, *(prompt.name for prompt in prompts_known)])
         try:
             yield at.as_context()
         finally:
             subscriptions.close(server)
 
     _log_as_the_rest()
-    middleware = [
-        Observed(
-            Figures(registry or CollectorRegistry()),
-            settings.tenant,
-            arguments=settings.log_level == "debug",
-        ),
-        Failures(),
-        *([Rates(services, settings.mcp_rate_per_minute)] if settings.mcp_rate_per_minute else []),
-        Sizes(settings.mcp_answer_bytes),
-        Kept(services, _KEPT, _WRITES),
-    ]
+    dereferenced = Dereferenced()
     server: FastMCP[dict[str, Any]] = FastMCP(
         NAME,
         instructions=_INSTRUCTIONS,
         version=lycosa.__version__,
         lifespan=lifespan,
-        middleware=middleware,
+        middleware=[*_around(services, settings, figures), dereferenced],
         on_duplicate="error",
         mask_error_details=True,
+        dereference_schemas=False,
         strict_input_validation=True,
         list_page_size=PAGE,
         request_state_security=_request_state(settings),
+        session_state_store=TTLClampWrapper(
+            LycosaKeyValue(services.kv, Identity.local(settings), prefix="mcp.state:"),
+            min_ttl=1.0,
+            max_ttl=_STATE_KEPT,
+            missing_ttl=_STATE_KEPT,
+        ),
         cache_ttl=_LISTINGS_KEPT,
         cache_scope="private",
     )
@@ -98,6 +111,18 @@ def build(
     for part in (tools, resources, listing, prompts, completions, subscriptions):
         part.register(server)
     return server
+
+
+def _around(services: Services, settings: Settings, figures: Figures) -> list[Middleware]:
+    """What stands around every operation, the outermost first."""
+    per_minute = settings.mcp_rate_per_minute
+    return [
+        Observed(figures, settings.tenant, arguments=settings.log_level == "debug"),
+        Failures(),
+        *([Rates(services, per_minute)] if per_minute else []),
+        Sizes(settings.mcp_answer_bytes),
+        Kept(services, _KEPT, _WRITES),
+    ]
 
 
 def _request_state(settings: Settings) -> RequestStateSecurity:

@@ -14,17 +14,20 @@ from uuid import uuid4
 
 import structlog
 from fastmcp.server.http import FastMCPStreamableHTTPSessionManager
-from fastmcp.server.session_scoped_event_store import SessionScopedEventStore
 from mcp.server.auth.middleware.bearer_auth import AuthenticatedUser, AuthorizationContext
-from mcp.server.streamable_http import EventStore, StreamableHTTPServerTransport
+from mcp.server.streamable_http import StreamableHTTPServerTransport
 from starlette.types import Message, Receive, Scope, Send
 
 from lycosa.errors import LycosaError
+from lycosa.identity import Identity
 from lycosa.mcp.asking import Caller
+from lycosa.mcp.events import SessionEvents
 from lycosa.services import Services
 
 # Of a session nobody asks for. Every request begins it anew, in the store at the latest after a quarter of it.
 IDLE = 1800.0
+# Milliseconds after which a client whose stream broke comes again.
+_COME_AGAIN = 1000
 
 _NAMESPACE = "mcp.sessions"
 _HEADER = b"mcp-session-id"
@@ -38,8 +41,8 @@ _log = structlog.get_logger("lycosa.mcp")
 class SharedSessions(FastMCPStreamableHTTPSessionManager):
     """A session manager whose sessions any process may take up. A session belongs to the credential that opened it."""
 
-    def __init__(self, app: Any, services: Services, event_store: EventStore | None = None) -> None:
-        super().__init__(app, event_store=event_store, session_idle_timeout=IDLE)
+    def __init__(self, app: Any, services: Services) -> None:
+        super().__init__(app, session_idle_timeout=IDLE, retry_interval=_COME_AGAIN)
         self._kv = services.kv
         # Sessions being taken up: whoever asks for one meanwhile waits.
         self._adopting: dict[str, asyncio.Future[None]] = {}
@@ -51,11 +54,12 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
         if self.max_sessions is not None and len(self._server_instances) >= self.max_sessions:
             return None
         known = session_id or uuid4().hex
-        shared = self._shared_event_store
+        # By the session and not by the process, so that a stream can be taken up on another one.
+        tenant = requestor["subject"] if requestor is not None else None
+        events = SessionEvents(self._kv, Identity(tenant), known) if tenant else None
         transport = StreamableHTTPServerTransport(
             mcp_session_id=known,
-            # By the session, not by the process, so that a stream can be resumed on another one.
-            event_store=SessionScopedEventStore(shared, session_id=known) if shared else None,
+            event_store=events,
             security_settings=self.security_settings,
             retry_interval=self.retry_interval,
             idle_timeout=self.session_idle_timeout,
@@ -77,7 +81,11 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
                 await asyncio.shield(adopting)
             elif session_id not in self._server_instances:
                 await self._adopt(caller, session_id, scope)
+            owner = self._session_owners.get(session_id)
             await super()._handle_stateful_request(scope, receive, send)
+            if owner != _requestor(caller):
+                # Answered with 404: nothing of somebody else's session is touched.
+                return
             if scope["method"] == "DELETE":
                 await self._forget(caller, session_id)
             elif session_id in self._server_instances:
@@ -126,6 +134,7 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
     async def _forget(self, caller: Caller, session_id: str) -> None:
         try:
             await self._kv.delete(caller.identity, _NAMESPACE, [session_id])
+            await SessionEvents(self._kv, caller.identity, session_id).forget()
         except LycosaError as problem:
             _log.warning("mcp_session_not_forgotten", code=problem.code)
 
@@ -149,13 +158,10 @@ class SharedSessions(FastMCPStreamableHTTPSessionManager):
             done.set_result(None)
 
     async def _replay(self, session_id: str, opening: bytes, scope: Scope) -> None:
-        user = scope["user"]
-        assert isinstance(user, AuthenticatedUser)
-        owner = AuthorizationContext(
-            client_id=user.access_token.client_id, issuer=None, subject=user.access_token.subject
-        )
+        caller = _caller(scope)
+        assert caller is not None
         async with self._session_creation_lock:
-            transport = self._admit_session(owner, session_id)
+            transport = self._admit_session(_requestor(caller), session_id)
         if transport is None:
             return
         await self._serve_opening_request(transport, _post(scope, None), _once(opening), _nowhere)
@@ -168,6 +174,11 @@ def _caller(scope: Scope) -> Caller | None:
     user = scope.get("user")
     token = user.access_token if isinstance(user, AuthenticatedUser) else None
     return token if isinstance(token, Caller) else None
+
+
+def _requestor(caller: Caller) -> AuthorizationContext:
+    """As the SDK names the owner of a session."""
+    return AuthorizationContext(client_id=caller.client_id, issuer=None, subject=caller.subject)
 
 
 def _session_id(scope: Scope) -> str | None:

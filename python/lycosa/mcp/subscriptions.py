@@ -44,6 +44,9 @@ _EVERY = 1.0
 # What one client and one process look at.
 _MOST_OF_ONE: Final = 32
 _MOST: Final = 512
+_MOST_STREAMS: Final = 256
+# Then a stream ends in order, and the client asks for another, with the credential that it has then.
+_LONGEST_SECONDS: Final = 3_600.0
 # Stands for the list of resources itself.
 _LISTING: Final = ""
 _STATE: Final = "lycosa/subscriptions"
@@ -97,6 +100,8 @@ class Subscriptions:
 
         What is no resource of ours is not acknowledged; tools and prompts never change.
         """
+        if len(self._streams) >= _MOST_STREAMS:
+            raise protocol_error(_full(_MOST_STREAMS))
         asked = params.notifications
         uris = list(dict.fromkeys(asked.resource_subscriptions or ()))
         if asked.resources_list_changed:
@@ -109,9 +114,11 @@ class Subscriptions:
         bus = _Bus(self, known)
         handler = ListenHandler(bus, max_subscriptions=1)
         self._streams.add(handler)
+        ending = asyncio.get_running_loop().call_later(_LONGEST_SECONDS, handler.close)
         try:
             return await handler(context, params.model_copy(update={"notifications": honored}))
         finally:
+            ending.cancel()
             self._streams.discard(handler)
 
     async def subscribe(
@@ -120,17 +127,19 @@ class Subscriptions:
         """Tell a client of the handshake protocol of a resource until it unsubscribes or goes."""
         # The session is made anew for every request; what lasts is its connection.
         connection: Connection = context.session._connection
-        ends: dict[str, _Ended] = connection.state.setdefault(_STATE, {})
-        if params.uri in ends:
-            return EmptyResult()
-        if len(ends) >= _MOST_OF_ONE:
-            raise protocol_error(_full(_MOST_OF_ONE))
         found = await self._known([params.uri])
         if params.uri not in found:
             unknown = NotFound("there is no such resource", code="RESOURCE_NOT_FOUND")
             raise protocol_error(unknown)
-        if not ends:
-            connection.exit_stack.callback(_end_all, ends)
+        if _STATE not in connection.state:
+            connection.state[_STATE] = {}
+            connection.exit_stack.callback(_end_all, connection.state[_STATE])
+        ends: dict[str, _Ended] = connection.state[_STATE]
+        # Nothing is awaited from here on: requests of one client may be served side by side.
+        if params.uri in ends:
+            return EmptyResult()
+        if len(ends) >= _MOST_OF_ONE:
+            raise protocol_error(_full(_MOST_OF_ONE))
         ends[params.uri] = self._add(found[params.uri], _Updates(connection, params.uri))
         return EmptyResult()
 
@@ -219,9 +228,14 @@ class _Bus:
     def subscribe(self, listener: Callable[[ServerEvent], None]) -> _Ended:
         """Hear of everything the stream has asked for."""
         ends: dict[str, _Ended] = {}
-        for uri, watched in self._watched.items():
-            event = ResourcesListChanged() if uri == _LISTING else ResourceUpdated(uri=uri)
-            ends[uri] = self._subscriptions._add(watched, _Call(listener, event))
+        try:
+            for uri, watched in self._watched.items():
+                event = ResourcesListChanged() if uri == _LISTING else ResourceUpdated(uri=uri)
+                ends[uri] = self._subscriptions._add(watched, _Call(listener, event))
+        except BaseException:
+            # A stream that does not come to be hears of nothing.
+            _end_all(ends)
+            raise
         return lambda: _end_all(ends)
 
 

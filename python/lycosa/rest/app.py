@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import gc
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import structlog
@@ -34,14 +34,16 @@ from lycosa.rest import (
     quotas,
     requests,
     searches,
+    sessions,
 )
 from lycosa.rest.answers import request_id
 from lycosa.rest.authorized import SECURITY_SCHEMES, challenge
 from lycosa.rest.observed import Observed
 from lycosa.rest.problems import internal, of_error, of_status, of_validation, problem, respond
+from lycosa.rest.protected_resource import metadata_address, metadata_route
 from lycosa.services import Services
 from lycosa.settings import Settings
-from lycosa.telemetry import HttpMetrics
+from lycosa.telemetry import HttpMetrics, SessionCollector
 
 _log = structlog.get_logger("lycosa.rest")
 
@@ -58,8 +60,11 @@ log.
 """
 
 
-def create_app(settings: Settings) -> FastAPI:
-    """The application over a store that need not be there yet: it connects in the background and again when lost."""
+def create_app(settings: Settings, extend: Callable[[Any], None] | None = None) -> FastAPI:
+    """The application over a store that need not be there yet: it connects in the background and again when lost.
+
+    `extend` is given the FastMCP server of /mcp, to add tools, resources and prompts of its own.
+    """
     app = FastAPIOffline(
         title="Lycosa",
         version=lycosa.__version__,
@@ -71,12 +76,17 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.identity = Identity.local(settings)
     app.state.metrics = HttpMetrics()
     for surface in (
-        customers, documents, analyses, analysis_events, searches, providers, requests, cache, quotas, operations,
+        customers, documents, analyses, analysis_events, searches, providers, requests, sessions, cache, quotas,
+        operations,
     ):  # fmt: skip
         # Not include_router: routers inside routers are matched twice, which costs more than all else of a request.
         app.router.routes.extend(surface.router.routes)
-    app.state.mcp = mounted.Mounted()
-    app.router.routes.append(Route(mounted.PATH, endpoint=app.state.mcp))
+    app.state.mcp = mounted.Mounted(extend)
+    # First, since every call of MCP goes through it: forty routes before it are a twentieth of a call.
+    app.router.routes.insert(0, Route(mounted.PATH, endpoint=app.state.mcp))
+    if tokens_from := metadata_route(settings):
+        app.router.routes.append(tokens_from)
+    app.state.names_issuer = tokens_from is not None
     for route in app.routes:
         if isinstance(route, APIRoute):
             route.operation_id = route.name
@@ -116,6 +126,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     client.start()
     services = Services(Procedures(client), settings)
     app.state.services = services
+    app.state.metrics.registry.register(SessionCollector(services.sessions.figures))
     # Not waited for: everything but an analysis is answered meanwhile.
     preparing = asyncio.create_task(_prepare(services, app.state.identity), name="lycosa-prepare")
     keeping = asyncio.create_task(services.quotas.keep_zones(), name="lycosa-quota-zones")
@@ -151,7 +162,8 @@ async def _on_error(request: Request, error: Any) -> Response:
         _log.error("internal", code=error.code, problem=error.message)
     response = respond(of_error(error, identifier), error.retry_after)
     if isinstance(error, Denied):
-        challenge(response, error)
+        at_mcp = request.url.path == mounted.PATH and request.app.state.names_issuer
+        challenge(response, error, metadata_address(request) if at_mcp else None)
     return response
 
 

@@ -57,12 +57,15 @@ async def authorize(request: Request, scope: Scope) -> Identity:
     return identity
 
 
-def challenge(response: Response, error: Denied) -> None:
-    """Have an answer of 401 or 403 say what would be taken instead (RFC 6750)."""
+def challenge(response: Response, error: Denied, metadata: str | None = None) -> None:
+    """Have an answer of 401 or 403 say what would be taken instead (RFC 6750).
+
+    `metadata` is the address of the document that says where a token is had (RFC 9728).
+    """
     if isinstance(error, Unauthenticated):
         text = 'Bearer realm="lycosa"' if error.missing else 'Bearer realm="lycosa", error="invalid_token"'
     elif error.code == "SCOPE_MISSING":
         text = f'Bearer realm="lycosa", error="insufficient_scope", scope="{error.details["scope"]}"'
     else:
         return
-    response.headers["www-authenticate"] = text
+    response.headers["www-authenticate"] = f'{text}, resource_metadata="{metadata}"' if metadata else text

@@ -1,6 +1,7 @@
 """Routes that spend: a dependency that takes from a quota before the route runs.
 
     @router.get("/search", dependencies=[Depends(RequireQuota("search"))], responses=responses(429, 503))
+    @needs("spend")
 
 or, where the route wants to know what is left:
 

@@ -5,7 +5,8 @@ import contextlib
 import errno
 import gc
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import uvicorn
 
@@ -19,16 +20,23 @@ _FINISH_WITHIN = 4
 _DRAIN_WITHIN = 3.0
 
 
-async def serve(settings: Settings, stop: asyncio.Event, ready: asyncio.Event | None = None) -> None:
+async def serve(
+    settings: Settings,
+    stop: asyncio.Event,
+    ready: asyncio.Event | None = None,
+    *,
+    extend: Callable[[Any], None] | None = None,
+) -> None:
     """Answer HTTP until `stop` is set; then accept nothing more, finish what is in flight within 4 s, and return.
 
-    `ready` is set once the port is listened on. Signals are the caller's. Raises Denied for an address beyond
-    loopback without LYCOSA_AUTHENTICATION=required, Conflict when the port is in use, Invalid for an address that is
-    not of this machine or settings that do not fit together, Unavailable when the application did not start.
+    `ready` is set once the port is listened on; `extend` is create_app's. Signals are the caller's. Raises Denied for
+    an address beyond loopback without LYCOSA_AUTHENTICATION=required, Conflict when the port is in use, Invalid for an
+    address that is not of this machine or settings that do not fit together, Unavailable when the application did not
+    start.
     """
     require_safe(settings)
     listener = listen(settings.http_host, settings.http_port)
-    app = create_app(settings)
+    app = create_app(settings, extend)
     config = uvicorn.Config(
         app,
         http="httptools",

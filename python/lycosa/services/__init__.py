@@ -17,6 +17,7 @@ from lycosa.services.imports import ImportService
 from lycosa.services.kv import KvService
 from lycosa.services.quotas import QuotaService
 from lycosa.services.requests import RequestService
+from lycosa.services.sessions import SessionService
 from lycosa.services.system import SystemService
 from lycosa.settings import Settings
 
@@ -41,6 +42,7 @@ class Services:
         self.events = EventService(procedures)
         self.cache = _cache(procedures, settings)
         self.imports = ImportService(procedures)
+        self.sessions = SessionService(procedures, settings)
         self.checkpoints = CheckpointService(procedures)
         self.kv = KvService(procedures)
         self.system = SystemService(procedures)
@@ -85,7 +87,9 @@ class Services:
         self._prepared = True
 
     async def aclose(self) -> None:
-        """Let go of what was opened: connections to model providers and to a second cache, the offline model."""
+        """Write what waits to be written, and let go of what was opened: connections to model providers and to a second
+        cache, the offline model."""
+        await self.sessions.aclose()
         if "authenticator" in vars(self):
             await self.authenticator.aclose()
         if "analyses" in vars(self):

@@ -1,7 +1,7 @@
 """Checkpoints of graphs of agents: threads, the states they went through, and what tasks wrote on top of a state."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Final, NamedTuple, TypeVar
 from urllib.parse import quote
 
@@ -13,6 +13,7 @@ from lycosa.procedures import (
     CheckpointChanged,
     CheckpointChannel,
     CheckpointHead,
+    CheckpointValue,
     CheckpointWrite,
     CheckpointWriteInput,
     Procedures,
@@ -82,6 +83,7 @@ class CheckpointService:
         metadata: Serialized,
         versions: Mapping[str, str],
         values: Mapping[str, Serialized],
+        older: Mapping[str, Callable[[], Serialized]] | None = None,
         parent: str | None = None,
         run: str | None = None,
         facts: Mapping[str, str | float] | None = None,
@@ -91,40 +93,39 @@ class CheckpointService:
         """Store a state, all of it or nothing: what was acknowledged is there, whole, whatever dies.
 
         `versions` are those of all channels, `values` those of versions that are new; the value of a version is
-        stored once. `facts` are what `heads` can filter by, None when the metadata holds more than that. `deltas` are
-        channels without a value, made again from the writes on top of the states before.
+        stored once. `older` makes the values of versions that are not: asked for only when they went meanwhile, with
+        the states that had them. `facts` are what `heads` can filter by, None when the metadata holds more than that.
+        `deltas` are channels without a value, made again from the writes on top of the states before.
         """
-        names = list(values)
+        sent, makers = dict(values), older or {}
 
         async def put() -> None:
             kept = await self._values.keep(
                 identity,
                 thread,
                 [(state, MOST_INLINE_HEAD), (metadata, MOST_INLINE_HEAD)]
-                + [(values[name], MOST_INLINE) for name in names],
+                + [(value, MOST_INLINE) for value in sent.values()],
                 ttl,
             )
-            await self._procedures.checkpoint_put(
-                tenant=identity.tenant,
-                thread=thread,
-                namespace=namespace,
-                id=state_id,
-                parent=parent,
-                state=kept[0],
-                metadata=kept[1],
-                run=run,
-                facts=facts,
-                channels=[
-                    CheckpointChannel(channel=channel, version=_version(version))
-                    for channel, version in versions.items()
-                ],
-                deltas=deltas,
-                blobs=[
-                    CheckpointBlobInput(channel=name, version=_version(versions[name]), **value)
-                    for name, value in zip(names, kept[2:], strict=True)
-                ],
-                ttl=ttl,
-            )
+            try:
+                await self._procedures.checkpoint_put(
+                    tenant=identity.tenant,
+                    thread=thread,
+                    namespace=namespace,
+                    id=state_id,
+                    parent=parent,
+                    state=kept[0],
+                    metadata=kept[1],
+                    run=run,
+                    facts=facts,
+                    channels=_channels(versions, sent.keys() | makers.keys()),
+                    deltas=deltas,
+                    blobs=_blobs(versions, sent, kept[2:]),
+                    ttl=ttl,
+                )
+            except CheckpointChanged:
+                sent.update({name: make() for name, make in makers.items() if name not in sent})
+                raise
 
         await _insistently(put)
 
@@ -235,7 +236,8 @@ class CheckpointService:
                 limit=page,
             )
             for head in found.heads:
-                yield await self._head(identity, head)
+                if (whole := await self._head_still_there(identity, head)) is not None:
+                    yield whole
             if found.next is None:
                 return
             cursor = found.next
@@ -289,6 +291,14 @@ class CheckpointService:
             )
         ).copied
 
+    async def _head_still_there(self, identity: Identity, head: CheckpointHead) -> Head | None:
+        """A head of a list, None when its state went since: what stands in parts goes with it."""
+        try:
+            return await self._head(identity, head)
+        except CheckpointChanged:
+            state = await self.get(identity, head.thread, head.namespace, head.id)
+            return None if state is None else state.head
+
     async def _head(self, identity: Identity, head: CheckpointHead) -> Head:
         thread = head.thread
         state = await self._values.whole(identity, thread, head.type, head.value, head.parts)
@@ -296,6 +306,22 @@ class CheckpointService:
             identity, thread, head.metadata_type, head.metadata, head.metadata_parts
         )
         return Head(thread, head.namespace, head.id, head.parent, state, metadata)
+
+
+def _channels(versions: Mapping[str, str], held: Collection[str]) -> list[CheckpointChannel]:
+    return [
+        CheckpointChannel(channel=channel, version=_version(version), held=channel in held)
+        for channel, version in versions.items()
+    ]
+
+
+def _blobs(
+    versions: Mapping[str, str], channels: Iterable[str], values: Sequence[CheckpointValue]
+) -> list[CheckpointBlobInput]:
+    return [
+        CheckpointBlobInput(channel=channel, version=_version(versions[channel]), **value)
+        for channel, value in zip(channels, values, strict=True)
+    ]
 
 
 def _version(version: str) -> str:

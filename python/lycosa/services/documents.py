@@ -1,11 +1,14 @@
 """Documents: texts about customers, stored and searched."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from lycosa.errors import Invalid, NotFound
 from lycosa.identity import Identity
 from lycosa.procedures import (
     DocumentFigures,
+    DocumentHit,
+    DocumentMatch,
+    DocumentMatches,
     DocumentOutcome,
     DocumentPage,
     DocumentSearch,
@@ -14,7 +17,12 @@ from lycosa.procedures import (
 )
 from lycosa.services.encodable import unencodable
 
+__all__ = ["MAX_DOCUMENTS", "DocumentHit", "DocumentService"]
+
 MAX_DOCUMENTS = 100
+# Of one text to be matched, and of all of one call, in bytes.
+MOST_MATCHED = 65_536
+_MATCHED_BYTES, _MATCHED_TEXTS = 262_144, 100
 
 
 class DocumentService:
@@ -76,6 +84,20 @@ class DocumentService:
             limit=limit,
         )
 
+    async def match(self, identity: Identity, query: str, texts: Sequence[str]) -> list[DocumentMatch]:
+        """How many words each text has, and how often each term of the query is among them, by the stems of `search`.
+
+        For ranking what is kept elsewhere; nothing is stored. Texts are cut at 65,536 bytes; any number goes, in calls
+        of 262,144 bytes.
+        """
+        found: list[DocumentMatch] = []
+        for part in _parts([_plain(text) for text in texts]):
+            answer: DocumentMatches = await self._procedures.document_match(
+                tenant=identity.tenant, query=_plain(query)[:500], texts=part
+            )
+            found += answer.matches
+        return found
+
     async def get(self, identity: Identity, document_id: str) -> DocumentText:
         """One document with its text. Raises NotFound."""
         return await self._procedures.document_get(tenant=identity.tenant, id=document_id)
@@ -113,3 +135,23 @@ class DocumentService:
     async def figures(self, identity: Identity) -> DocumentFigures:
         """Documents, passages, terms and postings, and how far the index lags behind (documents, seconds)."""
         return await self._procedures.document_figures(tenant=identity.tenant)
+
+
+def _plain(text: str) -> str:
+    """Text as the store takes it: without control characters and what has no UTF-8, and no longer than it may be."""
+    cut = text.encode("utf-8", "replace")[:MOST_MATCHED].decode("utf-8", "ignore")
+    return "".join(character if character.isprintable() else " " for character in cut) or " "
+
+
+def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
+    part: list[str] = []
+    size = 0
+    for text in texts:
+        length = len(text.encode())
+        if part and (len(part) == _MATCHED_TEXTS or size + length > _MATCHED_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(text)
+        size += length
+    if part:
+        yield part

@@ -59,14 +59,21 @@ class KvService:
         values: Mapping[str, bytes],
         *,
         ttl: float | None = None,
-    ) -> None:
-        """Store values by key. At most 100 of together 4,000,000 bytes are all stored or none; more go in parts."""
+    ) -> list[KvStored]:
+        """Store values by key; answers versions and times in their order.
+
+        At most 100 of together 4,000,000 bytes are all stored or none; more go in parts.
+        """
+        stored: list[KvStored] = []
         for part in _value_parts(values):
             entries: list[KvItem] = [
                 {"key": key, "value": value} if ttl is None else {"key": key, "value": value, "ttl": ttl}
                 for key, value in part
             ]
-            await self._procedures.kv_set_many(tenant=identity.tenant, namespace=namespace, entries=entries)
+            stored += await self._procedures.kv_set_many(
+                tenant=identity.tenant, namespace=namespace, entries=entries
+            )
+        return stored
 
     async def compare_and_set(
         self,
@@ -169,17 +176,25 @@ class KvService:
         )
 
     async def every(
-        self, identity: Identity, namespace: str, *, prefix: str = "", nested: bool = False
+        self,
+        identity: Identity,
+        namespace: str,
+        *,
+        prefix: str = "",
+        nested: bool = False,
+        page: int = MOST_KEYS,
     ) -> AsyncIterator[KvEntry]:
-        """Every entry that `list` would show, page by page: stop when you have enough."""
+        """Every entry that `list` would show, `page` (1..100) of them a call: stop when you have enough."""
         cursor: str | None = None
         while True:
-            page = await self.list(identity, namespace, prefix=prefix, nested=nested, cursor=cursor)
-            for entry in page.rows:
+            found = await self.list(
+                identity, namespace, prefix=prefix, nested=nested, cursor=cursor, limit=page
+            )
+            for entry in found.rows:
                 yield entry
-            if page.next is None:
+            if found.next is None:
                 return
-            cursor = page.next
+            cursor = found.next
 
     async def every_key(
         self, identity: Identity, namespace: str, *, prefix: str = "", nested: bool = False

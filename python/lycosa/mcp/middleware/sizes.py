@@ -19,11 +19,15 @@ def size_of(answer: ToolResult) -> int:
 
 def _block(block: Any) -> int:
     if isinstance(block, TextContent):
-        return len(block.text.encode("utf-8", "replace"))
+        return _bytes(block.text)
     if isinstance(block, EmbeddedResource):
         inside = block.resource
         return len(inside.blob if isinstance(inside, BlobResourceContents) else inside.text.encode())
     return len(getattr(block, "data", ""))
+
+
+def _bytes(content: str | bytes) -> int:
+    return len(content.encode("utf-8", "replace") if isinstance(content, str) else content)
 
 
 class Sizes(Middleware):
@@ -44,7 +48,7 @@ class Sizes(Middleware):
             if answer.structured_content is not None and 8 * size + 8192 > self._most:
                 size = max(size, len(to_json(answer.structured_content, fallback=str)))
         elif isinstance(answer, ResourceResult):
-            size = sum(len(part.content) for part in answer.contents)
+            size = sum(_bytes(part.content) for part in answer.contents)
         else:
             return answer
         if size > self._most:

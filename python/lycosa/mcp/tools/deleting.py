@@ -25,7 +25,7 @@ from mcp_types.jsonrpc import MISSING_REQUIRED_CLIENT_CAPABILITY
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 from pydantic import Field
 
-from lycosa.errors import Denied, NotFound
+from lycosa.errors import Conflict, Denied, NotFound
 from lycosa.identity import Identity
 from lycosa.mcp.answers import distinct, gist, told
 from lycosa.mcp.asking import Depends, asking, services
@@ -83,8 +83,7 @@ async def delete_customers(
             )
         confirmed = _is_yes(answered)
     else:
-        given = await context.elicit(_question(known), response_type=bool)
-        confirmed = isinstance(given, AcceptedElicitation) and given.data is True
+        confirmed = await _elicited(context, services, identity, known)
     gone = [row.id for row in known] if confirmed else []
     count = await services.customers.delete(identity, gone) if confirmed else 0
     answer = Deleted(confirmed=confirmed, deleted=count, ids=gone, unknown=unknown)
@@ -101,6 +100,23 @@ async def _look_up(services: Services, identity: Identity, ids: Sequence[str]) -
     rows = await asyncio.gather(*(one(customer_id) for customer_id in ids))
     unknown = [customer_id for customer_id, row in zip(ids, rows, strict=True) if row is None]
     return [row for row in rows if row is not None], unknown
+
+
+async def _elicited(context: Context, services: Services, identity: Identity, rows: Sequence[Any]) -> bool:
+    """Ask a client of the handshake protocol. Raises Denied where it cannot, Conflict when they changed meanwhile."""
+    try:
+        given = await context.elicit(_question(rows), response_type=bool)
+    except MCPError as problem:
+        raise Denied(_CANNOT_ASK, code="CONFIRMATION_UNAVAILABLE") from problem
+    if not (isinstance(given, AcceptedElicitation) and given.data is True):
+        return False
+    now, _ = await _look_up(services, identity, [row.id for row in rows])
+    if _state(identity, now) != _state(identity, rows):
+        raise Conflict(
+            "one of these customers has changed while the question stood; nothing was deleted, ask again",
+            code="CONFIRMATION_STALE",
+        )
+    return True
 
 
 def _state(identity: Identity, rows: Sequence[Any]) -> str:

@@ -4,11 +4,12 @@ from typing import Annotated, Any, Literal
 
 from fastmcp import FastMCP
 from fastmcp.tools import ToolResult
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from lycosa.identity import Identity
 from lycosa.mcp.answers import CustomerKey, excerpt, link, told
 from lycosa.mcp.asking import Depends, asking, services, serving
+from lycosa.mcp.failures import invalid
 from lycosa.mcp.tools.declaring import SPENDS, add_tool
 from lycosa.providers.findings import SearchOptions
 from lycosa.schemas.searches import FoundOut
@@ -56,7 +57,7 @@ async def search_web(
     """
     about = None if customer is None else (await services.customers.locate(identity, customer)).id
     await services.prepare()
-    options = SearchOptions(
+    options = _options(
         depth=depth,
         topic=topic,
         max_results=max_results,
@@ -83,6 +84,14 @@ async def search_web(
     links = [link("document", one.url.removeprefix(_OWN), one.title) for one in own]
     bounded = found.model_copy(update={"results": results, "answer": said})
     return told(bounded, hint if results or said else nothing, links=links)
+
+
+def _options(**given: Any) -> SearchOptions:
+    """Raises Invalid, naming the option."""
+    try:
+        return SearchOptions(**given)
+    except ValidationError as problem:
+        raise invalid(problem) from None
 
 
 def register(server: FastMCP[Any]) -> None:
