@@ -108,3 +108,15 @@ async def test_a_thread_deleted_meanwhile_leaves_whole_states_or_none(
     assert found.values == values
     for one in reads if isinstance(reads, list) else []:
         assert one is None or one.values == values
+
+
+async def test_a_state_that_goes_while_it_is_listed_is_none(
+    checkpoints: CheckpointService, identity: Identity
+) -> None:
+    for n in range(3):
+        await _put(checkpoints, identity, str(n), {}, metadata=_bytes(300_000))
+    found = []
+    async for head in checkpoints.heads(identity, "t", ""):
+        found.append(head.id)
+        await checkpoints.prune(identity, "t")
+    assert found == ["2"]

@@ -124,6 +124,31 @@ async def test_puts_of_one_tick_travel_together(connection: LycosaConnection, id
     assert after["cache.get_many"] - before["cache.get_many"] == 5
 
 
+async def test_a_fault_of_a_put_reaches_who_puts(
+    connection: LycosaConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    services = await connection.services()
+
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("unforeseen")
+
+    monkeypatch.setattr(services.cache, "set_many", fail)
+    async with asyncio.timeout(5):
+        with pytest.raises(RuntimeError, match="unforeseen"):
+            await LycosaCache(connection).aupdate("p", "", [Generation(text="x")])
+
+
+def test_a_cache_that_is_closed_finds_nothing(settings: Settings, identity: Identity) -> None:
+    with LycosaConnection(settings, identity=identity) as connection:
+        cache = LycosaCache(connection)
+        cache.update("p", "", [Generation(text="x")])
+        assert cache.lookup("p", "") == [Generation(text="x")]
+    assert cache.lookup("p", "") is None
+    cache.update("p", "", [Generation(text="x")])
+    assert asyncio.run(cache.alookup("p", "")) is None
+    asyncio.run(cache.aupdate("p", "", [Generation(text="x")]))
+
+
 async def test_a_model_answers_when_the_cache_is_away(own_server: Store, identity: Identity) -> None:
     settings = own_server.settings()
     async with LycosaConnection(settings, identity=identity) as connection:
@@ -200,6 +225,10 @@ async def test_messages_of_others_come_back_by_their_role(connection: LycosaConn
     await services.sessions.append(connection.identity, "s", [Message("user", "x", extra={"class": "Path"})])
     with pytest.raises(Invalid, match="message 5 of session s"):
         await history.aget_messages()
+    deep = Message("user", "x", body="[" * 200_000, extra={"class": "AIMessage"})
+    await services.sessions.append(connection.identity, "deep", [deep])
+    with pytest.raises(Invalid, match="message 1 of session deep"):
+        await LycosaChatMessageHistory(connection, "deep").aget_messages()
     with pytest.raises(Invalid, match="JSON"):
         await history.aadd_messages([ToolMessage("x", tool_call_id="1", artifact=object())])
 
@@ -218,6 +247,11 @@ async def test_documents_are_found_with_what_is_known_of_them(
     answer = await index.aupsert(documents)
     assert (len(answer["succeeded"]), answer["failed"]) == (120, ["empty"])
     services = await connection.services()
+    refused = await index.aupsert([Document(id="d0", page_content="", metadata={"customer_id": "other"})])
+    assert refused["failed"] == ["d0"]
+    (kept,) = await index.aget(["d0", "empty"])
+    assert kept == documents[0]
+    assert await services.kv.get(identity, "langchain.documents", "empty") is None
     async with asyncio.timeout(10):
         while (await services.documents.figures(identity)).waiting:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
@@ -244,6 +278,8 @@ async def test_calls_wait_for_their_turn(connection: LycosaConnection) -> None:
         assert not await asyncio.to_thread(LycosaRateLimiter(elsewhere, "slow.rate").acquire, blocking=False)
     with pytest.raises(Exhausted):
         await LycosaRateLimiter(connection, "slow.rate", timeout=0.01).aacquire()
+    with pytest.raises(Exhausted):
+        await asyncio.wait_for(LycosaRateLimiter(connection, "slow.rate", units=2).aacquire(), 5)
     with pytest.raises(NotFound, match="not defined"):
         await LycosaRateLimiter(connection, "nowhere").aacquire()
 

@@ -135,3 +135,50 @@ def test_a_program_that_never_closes_loses_nothing_and_imports_little(
     with LycosaConnection(server.settings(), identity=identity) as connection:
         found = connection.run(lambda services: services.sessions.history(identity, "s"))
         assert [message.content for message in found.messages] == [str(number) for number in range(10)]
+
+
+def test_what_goes_on_while_it_closes_hears_of_it(settings: Settings) -> None:
+    connection = LycosaConnection(settings)
+    begun = threading.Event()
+
+    async def wait(_: Services) -> None:
+        begun.set()
+        await asyncio.sleep(60)
+
+    with ThreadPoolExecutor(1) as pool:
+        doing = pool.submit(connection.run, wait)
+        assert begun.wait(5)
+        connection.close()
+        with pytest.raises(Unavailable, match="closed"):
+            doing.result(5)
+
+
+def test_a_part_that_fails_to_close_keeps_nothing_else_open(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = LycosaConnection(settings)
+    connection.run(lambda services: services.cache.get(connection.identity, "k"))
+    ((loop, opened),) = connection._opened.items()
+
+    async def fail() -> None:
+        raise OSError("no")
+
+    monkeypatch.setattr(opened.services.cache, "aclose", fail)
+    with pytest.raises(OSError, match="no"):
+        connection.close()
+    assert loop.is_closed()
+    assert not opened.client.connected
+
+
+async def test_nothing_is_opened_while_it_closes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    connection = LycosaConnection(settings)
+    services = await connection.services()
+    closing = services.aclose
+
+    async def close_slowly() -> None:
+        with pytest.raises(Unavailable, match="closed"):
+            await connection.services()
+        await closing()
+
+    monkeypatch.setattr(services, "aclose", close_slowly)
+    await connection.aclose()

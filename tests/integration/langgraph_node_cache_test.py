@@ -131,3 +131,23 @@ async def test_a_node_runs_once_for_two_processes(settings: Settings, identity: 
     assert list(await asyncio.gather(run(21), run(21))) == [42, 42]
     assert ran == [21]
     assert await run(4) == 8
+
+
+async def test_what_cannot_be_kept_costs_only_the_cache(settings: Settings, identity: Identity) -> None:
+    class Any_(TypedDict):
+        n: Any
+
+    async with LycosaConnection(settings, identity=identity) as connection:
+        cache: LycosaNodeCache[Any] = LycosaNodeCache(connection)
+        graph: Any = (
+            StateGraph(Any_)
+            .add_node("make", lambda _: {"n": object}, cache_policy=CachePolicy())
+            .add_edge(START, "make")
+            .compile(cache=cache)
+        )
+        assert await graph.ainvoke({"n": 1}) == {"n": object}
+        await cache.aset({ONE: (object(), None), TWO: (2, None)})
+        assert await cache.aget([ONE, TWO]) == {TWO: 2}
+    assert await graph.ainvoke({"n": 1}) == {"n": object}
+    assert cache.get([TWO]) == {}
+    cache.set({TWO: (3, None)})

@@ -217,6 +217,7 @@ async def test_nothing_is_lost_while_the_store_is_away(
         await until(lambda: sessions.figures().failures > 0)
         with pytest.raises(TimedOut, match="does not take"):
             await sessions.history(identity, "s")
+        assert not sessions._writer._lines[identity.tenant].watchers
         with pytest.raises(TimedOut, match="still wait"):
             await waiting
         with pytest.raises(Unavailable, match="wait to be written") as caught:

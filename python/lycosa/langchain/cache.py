@@ -54,19 +54,33 @@ class LycosaCache(BaseCache):
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The kept answer, None when there is none."""
-        return self._connection.run(lambda services: self._find(services, prompt, llm_string))
+        try:
+            return self._connection.run(lambda services: self._find(services, prompt, llm_string))
+        except LycosaError as problem:
+            _log.warning("llm_cache_failed", code=problem.code)
+            return None
 
     async def alookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """`lookup` on the running event loop."""
-        return await self._find(await self._connection.services(), prompt, llm_string)
+        try:
+            return await self._find(await self._connection.services(), prompt, llm_string)
+        except LycosaError as problem:
+            _log.warning("llm_cache_failed", code=problem.code)
+            return None
 
     def update(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """Keep an answer; one of classes that are not LangChain's own is not kept."""
-        self._connection.run(lambda services: self._keep(services, prompt, llm_string, return_val))
+        try:
+            self._connection.run(lambda services: self._keep(services, prompt, llm_string, return_val))
+        except LycosaError as problem:
+            _log.warning("llm_cache_failed", code=problem.code)
 
     async def aupdate(self, prompt: str, llm_string: str, return_val: RETURN_VAL_TYPE) -> None:
         """`update` on the running event loop."""
-        await self._keep(await self._connection.services(), prompt, llm_string, return_val)
+        try:
+            await self._keep(await self._connection.services(), prompt, llm_string, return_val)
+        except LycosaError as problem:
+            _log.warning("llm_cache_failed", code=problem.code)
 
     def clear(self, **kwargs: Any) -> None:
         """Forget every answer of this prefix. Raises Unavailable when the store is away."""
@@ -84,11 +98,7 @@ class LycosaCache(BaseCache):
 
     async def _find(self, services: Services, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         key = self._key(prompt, llm_string)
-        try:
-            entry = await services.cache.get(self._connection.identity, key, timeout=self._patience)
-        except LycosaError as problem:
-            _log.warning("llm_cache_failed", code=problem.code, key=key)
-            return None
+        entry = await services.cache.get(self._connection.identity, key, timeout=self._patience)
         if entry is None:
             return None
         try:
@@ -103,8 +113,6 @@ class LycosaCache(BaseCache):
         try:
             value = _encoded(answer)
             await self._puts.put(services, Item(key, value, self._ttl, _MESSAGE_PACK))
-        except LycosaError as problem:
-            _log.warning("llm_cache_failed", code=problem.code, key=key)
         except (TypeError, ValueError) as problem:
             _log.warning("llm_answer_not_kept", problem=str(problem), key=key)
 

@@ -163,7 +163,7 @@ def _message(row: SessionMessage) -> BaseMessage:
         if row.role == "tool":
             return message_of("ToolMessage", fields | {"tool_call_id": row.extra.get("tool_call_id", "")})
         return message_of(_CLASSES[row.role], fields)
-    except (ValueError, TypeError, AttributeError) as problem:
+    except (ValueError, TypeError, AttributeError, RecursionError) as problem:
         raise Invalid(
             f"message {row.number} of session {row.session} is not one of LangChain's",
             code="MESSAGE_UNREADABLE",

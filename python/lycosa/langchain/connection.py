@@ -7,7 +7,8 @@ work on one that the connection owns, in a thread of its own.
 import asyncio
 import atexit
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from concurrent.futures import CancelledError
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
 
@@ -31,8 +32,10 @@ class _Opened(NamedTuple):
     services: Services
 
     async def aclose(self) -> None:
-        await self.services.aclose()
-        await self.client.close()
+        try:
+            await self.services.aclose()
+        finally:
+            await self.client.close()
 
 
 class LycosaConnection:
@@ -77,8 +80,9 @@ class LycosaConnection:
     def run(self, work: Callable[[Services], Awaitable[T]]) -> T:
         """Do `work` on the background loop and wait for it: for callers without an event loop.
 
-        Raises what `work` raises, and Invalid when called on the background loop itself, which would wait for ever. On
-        another event loop it stands still meanwhile; await `services` there.
+        Raises what `work` raises, Unavailable when the connection is closed meanwhile, and Invalid when called on the
+        background loop itself, which would wait for ever. Another event loop stands still meanwhile; await `services`
+        there.
         """
         loop = self._background_loop()
         try:
@@ -94,6 +98,11 @@ class LycosaConnection:
         doing = asyncio.run_coroutine_threadsafe(self._do(work), loop)
         try:
             return doing.result()
+        except CancelledError:
+            # `work` was given up: closing ends what still goes on.
+            with self._lock:
+                self._check_open()
+            raise
         except BaseException:
             # An interrupt ends the waiting: nobody is left to take what the work would give.
             doing.cancel()
@@ -124,19 +133,24 @@ class LycosaConnection:
 
         On a loop that is running, `aclose` does so in order; here its part is begun and not waited for.
         """
-        for loop, opened in self._taken():
-            if loop is self._background:
-                self._end_background(opened)
-            elif loop.is_running():
-                loop.call_soon_threadsafe(_close_in_background, loop, opened)
-            elif not loop.is_closed():
-                loop.run_until_complete(opened.aclose())
-        self._end_background(None)
+        taken = self._taken()
+        try:
+            for loop, opened in taken.items():
+                if loop is self._background:
+                    continue
+                if loop.is_running():
+                    loop.call_soon_threadsafe(_close_in_background, loop, opened)
+                elif not loop.is_closed():
+                    loop.run_until_complete(opened.aclose())
+        finally:
+            self._end_background(taken)
 
     async def aclose(self) -> None:
         """`close`, waiting for the part of the running loop as well."""
         here = asyncio.get_running_loop()
-        opened = self._opened.pop(here, None)
+        with self._lock:
+            self._closed = True
+            opened = self._opened.pop(here, None)
         try:
             if opened is not None:
                 await opened.aclose()
@@ -144,23 +158,25 @@ class LycosaConnection:
             # The background loop needs its thread, and this one is not to stand still.
             await asyncio.to_thread(self.close)
 
-    def _taken(self) -> list[tuple[asyncio.AbstractEventLoop, _Opened]]:
+    def _taken(self) -> dict[asyncio.AbstractEventLoop, _Opened]:
         with self._lock:
             self._closed = True
-            taken = list(self._opened.items())
-            self._opened.clear()
+            taken, self._opened = self._opened, {}
             return taken
 
-    def _end_background(self, opened: _Opened | None) -> None:
+    def _end_background(self, taken: Mapping[asyncio.AbstractEventLoop, _Opened]) -> None:
         """Close what the background loop opened, then the loop and its thread."""
         loop, thread = self._background, self._thread
         if loop is None or thread is None or not thread.is_alive():
             return
-        if opened is not None:
-            asyncio.run_coroutine_threadsafe(opened.aclose(), loop).result(_CLOSE_SECONDS)
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join(_CLOSE_SECONDS)
-        atexit.unregister(self.close)
+        opened = taken.get(loop)
+        try:
+            if opened is not None:
+                asyncio.run_coroutine_threadsafe(opened.aclose(), loop).result(_CLOSE_SECONDS)
+        finally:
+            loop.call_soon_threadsafe(loop.stop)
+            thread.join(_CLOSE_SECONDS)
+            atexit.unregister(self.close)
 
     def __enter__(self) -> Self:
         return self

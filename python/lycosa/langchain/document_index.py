@@ -18,6 +18,7 @@ from lycosa.langchain.connection import LycosaConnection
 from lycosa.langchain.retriever import LycosaRetriever
 from lycosa.services import Services
 from lycosa.services.documents import MAX_DOCUMENTS
+from lycosa.services.kv import KvEntry
 
 __all__ = ["LycosaDocumentIndex"]
 
@@ -90,6 +91,7 @@ class LycosaDocumentIndex(DocumentIndex):
         kept = {
             identifier: json.dumps(item.metadata, ensure_ascii=False).encode() for identifier, item in named
         }
+        before = await services.kv.get_many(identity, _NAMESPACE, list(kept))
         await services.kv.set_many(identity, _NAMESPACE, kept)
         succeeded: list[str] = []
         failed: list[str] = []
@@ -98,7 +100,16 @@ class LycosaDocumentIndex(DocumentIndex):
             outcomes = await services.documents.put(identity, rows)
             for (identifier, _), outcome in zip(part, outcomes, strict=True):
                 (failed if outcome.outcome == "invalid" else succeeded).append(identifier)
+        await self._put_back(services, set(failed) - set(succeeded), before)
         return UpsertResponse(succeeded=succeeded, failed=failed)
+
+    async def _put_back(
+        self, services: Services, refused: set[str], before: Sequence[KvEntry | None]
+    ) -> None:
+        """Let documents that were refused have the metadata that they had, those that do not exist none."""
+        entries = {entry.key: entry.value for entry in before if entry is not None and entry.key in refused}
+        await services.kv.set_many(self.connection.identity, _NAMESPACE, entries)
+        await services.kv.delete(self.connection.identity, _NAMESPACE, list(refused - set(entries)))
 
     async def _delete(self, services: Services, ids: Sequence[str] | None) -> DeleteResponse:
         if ids is None:

@@ -22,7 +22,7 @@ class _Batch:
 
     def __init__(self) -> None:
         self.items: dict[str, Item] = {}
-        self.waiting: list[tuple[str, asyncio.Future[LycosaError | None]]] = []
+        self.waiting: list[tuple[str, asyncio.Future[Exception | None]]] = []
         self.bytes = 0
 
 
@@ -47,7 +47,7 @@ class GatheredPuts:
         if batch is None or len(batch.items) == _MOST_ITEMS or batch.bytes + len(item.value) > _MOST_BYTES:
             batch = self._open[loop] = _Batch()
             loop.call_soon(self._send, loop, services, batch)
-        done: asyncio.Future[LycosaError | None] = loop.create_future()
+        done: asyncio.Future[Exception | None] = loop.create_future()
         batch.items[item.key] = item
         batch.bytes += len(item.value)
         batch.waiting.append((item.key, done))
@@ -64,12 +64,17 @@ class GatheredPuts:
 
     async def _store(self, services: Services, batch: _Batch) -> None:
         items = list(batch.items.values())
-        problem = await self._set(services, items)
-        refused: dict[str, LycosaError | None] = dict.fromkeys(batch.items, problem)
-        if isinstance(problem, Invalid) and len(items) > 1:
-            # One is at fault; the others are stored.
-            for item in items:
-                refused[item.key] = await self._set(services, [item])
+        refused: dict[str, Exception | None] = {}
+        try:
+            problem = await self._set(services, items)
+            refused = dict.fromkeys(batch.items, problem)
+            if isinstance(problem, Invalid) and len(items) > 1:
+                # One is at fault; the others are stored.
+                for item in items:
+                    refused[item.key] = await self._set(services, [item])
+        except Exception as unforeseen:
+            # Nobody is to wait for ever.
+            refused = dict.fromkeys(batch.items, unforeseen)
         for key, done in batch.waiting:
             if not done.done():
                 done.set_result(refused[key])

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import structlog
@@ -30,9 +30,9 @@ _log = structlog.get_logger(__name__)
 class LycosaNodeCache(BaseCache[ValueT]):
     """What nodes of one tenant's graphs gave. A cache and not a store: entries not read of late go when it is full.
 
-    A value of more than 1,000,000 bytes is not kept. When the store is away, or what is kept cannot be read, nothing is
-    found and nothing raised: the node runs. Clearing raises what goes wrong. Synchronous methods do their work on the
-    connection's own loop, asynchronous ones on the caller's.
+    A value of more than 1,000,000 bytes, or that cannot be serialized, is not kept. When the store is away, or what is
+    kept cannot be read, nothing is found and nothing raised: the node runs. Clearing raises what goes wrong.
+    Synchronous methods do their work on the connection's own loop, asynchronous ones on the caller's.
     """
 
     def __init__(
@@ -52,18 +52,20 @@ class LycosaNodeCache(BaseCache[ValueT]):
 
     async def aget(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """What is kept of these keys."""
-        return await self._get(await self._connection.services(), keys)
+        try:
+            return await self._get(await self._connection.services(), keys)
+        except (Unavailable, TimedOut) as problem:
+            return _passed_over("get", problem)
 
     def get(self, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
         """`aget` for callers without an event loop."""
-        return self._connection.run(lambda services: self._get(services, keys))
+        try:
+            return self._connection.run(lambda services: self._get(services, keys))
+        except (Unavailable, TimedOut) as problem:
+            return _passed_over("get", problem)
 
     async def _get(self, services: Services, keys: Sequence[FullKey]) -> dict[FullKey, ValueT]:
-        try:
-            entries = await services.cache.get_many(self._identity, [_name(*key) for key in keys])
-        except (Unavailable, TimedOut) as problem:
-            _passed_over("get", problem)
-            return {}
+        entries = await services.cache.get_many(self._identity, [_name(*key) for key in keys])
         found: dict[FullKey, ValueT] = {}
         for key, entry in zip(keys, entries, strict=True):
             if entry is None:
@@ -77,26 +79,34 @@ class LycosaNodeCache(BaseCache[ValueT]):
 
     async def aset(self, pairs: Mapping[FullKey, tuple[ValueT, int | None]]) -> None:
         """Keep values, each for its seconds or as long as there is room."""
-        await self._set(await self._connection.services(), pairs)
+        try:
+            await self._set(await self._connection.services(), pairs)
+        except (Unavailable, TimedOut) as problem:
+            _passed_over("set", problem)
 
     def set(self, pairs: Mapping[FullKey, tuple[ValueT, int | None]]) -> None:
         """`aset` for callers without an event loop."""
-        self._connection.run(lambda services: self._set(services, pairs))
+        try:
+            self._connection.run(lambda services: self._set(services, pairs))
+        except (Unavailable, TimedOut) as problem:
+            _passed_over("set", problem)
 
     async def _set(self, services: Services, pairs: Mapping[FullKey, tuple[ValueT, int | None]]) -> None:
         items: list[Item] = []
         for key, (value, ttl) in pairs.items():
-            kind, data = self.serde.dumps_typed(value)
+            try:
+                kind, data = self.serde.dumps_typed(value)
+            except Exception as problem:
+                # Whatever a serializer raises: the node has run, and runs again the next time.
+                _log.warning("node_cache_not_kept", problem=type(problem).__name__)
+                continue
             if len(data) > _MOST_VALUE:
                 _log.info("node_cache_too_large", size=len(data))
             elif ttl is None or ttl > 0:
                 seconds = _LONGEST if ttl is None else min(float(ttl), _LONGEST)
                 items.append(Item(_name(*key), bytes(data), seconds, kind))
-        try:
-            for part in _parts(items):
-                await services.cache.set_many(self._identity, part)
-        except (Unavailable, TimedOut) as problem:
-            _passed_over("set", problem)
+        for part in _parts(items):
+            await services.cache.set_many(self._identity, part)
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
         """Forget what is kept in these namespaces, in all of them when None."""
@@ -144,5 +154,7 @@ def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
         yield part
 
 
-def _passed_over(operation: str, problem: LycosaError) -> None:
+def _passed_over(operation: str, problem: LycosaError) -> dict[Any, Any]:
+    """What is found in a cache that cannot be asked."""
     _log.warning("node_cache_away", operation=operation, code=problem.code)
+    return {}

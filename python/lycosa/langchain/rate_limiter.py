@@ -52,7 +52,8 @@ class LycosaRateLimiter(BaseRateLimiter):
     def acquire(self, *, blocking: bool = True) -> bool:
         """Wait until the call may be made. Without `blocking` say at once whether it may.
 
-        Raises Exhausted when `timeout` seconds were not enough, NotFound when there is no such quota.
+        Raises Exhausted when `timeout` seconds were not enough or no waiting would be, NotFound when there is no such
+        quota.
         """
         return self._connection.run(lambda services: self._acquire(services, blocking))
 
@@ -66,8 +67,11 @@ class LycosaRateLimiter(BaseRateLimiter):
         until = None if self._timeout is None else time.monotonic() + self._timeout
         async with self._line():
             while (refusal := await self._take(services)) is not None:
+                if refusal.retry_after is None:
+                    # More than the quota ever holds, or than a total has left: waiting does not help.
+                    raise refusal
                 # Other processes wait for the same moment: a little later by chance, they do not all ask at once.
-                pause = max(_LEAST_PAUSE, refusal.retry_after or 1.0) * random.uniform(1.0, 1.1)
+                pause = max(_LEAST_PAUSE, refusal.retry_after) * random.uniform(1.0, 1.1)
                 if until is not None and time.monotonic() + pause > until:
                     raise refusal
                 await asyncio.sleep(pause)

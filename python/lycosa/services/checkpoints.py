@@ -236,7 +236,8 @@ class CheckpointService:
                 limit=page,
             )
             for head in found.heads:
-                yield await self._head(identity, head)
+                if (whole := await self._head_still_there(identity, head)) is not None:
+                    yield whole
             if found.next is None:
                 return
             cursor = found.next
@@ -289,6 +290,14 @@ class CheckpointService:
                 tenant=identity.tenant, source=source, target=target, wait=wait
             )
         ).copied
+
+    async def _head_still_there(self, identity: Identity, head: CheckpointHead) -> Head | None:
+        """A head of a list, None when its state went since: what stands in parts goes with it."""
+        try:
+            return await self._head(identity, head)
+        except CheckpointChanged:
+            state = await self.get(identity, head.thread, head.namespace, head.id)
+            return None if state is None else state.head
 
     async def _head(self, identity: Identity, head: CheckpointHead) -> Head:
         thread = head.thread

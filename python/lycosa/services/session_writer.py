@@ -71,7 +71,7 @@ class _Line:
         self.by_session: Counter[str] = Counter()
         self.urgent = asyncio.Event()
         self.added = self.settled = 0
-        self.watchers: list[tuple[int, asyncio.Future[None]]] = []
+        self.watchers: dict[asyncio.Future[None], int] = {}
         self.rate, self.taken_at = 0.0, time.monotonic()
         self.task: asyncio.Task[None] | None = None
 
@@ -101,9 +101,10 @@ class _Line:
             del self.by_session[one.session]
 
     def tell(self) -> None:
-        """Tell whoever waited for what is settled now."""
-        while self.watchers and self.watchers[0][0] <= self.settled:
-            _, future = self.watchers.pop(0)
+        """Tell whoever waited for what is settled now: those who came first wait for the least."""
+        for future, wanted in self.watchers.items():
+            if wanted > self.settled:
+                break
             if not future.done():
                 future.set_result(None)
 
@@ -169,7 +170,7 @@ class SessionWriter:
         if line is None or session not in line.by_session:
             return
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        line.watchers.append((line.added, future))
+        line.watchers[future] = line.added
         line.urgent.set()
         try:
             async with asyncio.timeout(timeout):
@@ -180,6 +181,8 @@ class SessionWriter:
                 code="SESSION_NOT_WRITTEN",
                 details={"session": session},
             ) from None
+        finally:
+            del line.watchers[future]
 
     async def _work(self, line: _Line) -> None:
         while line.waiting or line.writing:
