@@ -38,9 +38,14 @@ def _tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text(encoding="utf-8"))
 
 
+@cache
+def _nodes(path: Path) -> list[ast.AST]:
+    return list(ast.walk(_tree(path)))
+
+
 def _imports(path: Path) -> Iterator[str]:
     """Full names of modules of ours that a file imports."""
-    for node in ast.walk(_tree(path)):
+    for node in _nodes(path):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("lycosa"))
         elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("lycosa"):
@@ -73,7 +78,7 @@ def test_no_python_function_is_too_long() -> None:
         f"{path.relative_to(ROOT)}:{node.name}"
         for path in _python_files()
         if path.name not in GENERATED
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and (node.end_lineno or 0) - node.lineno >= LONGEST_FUNCTION
     ]
@@ -100,7 +105,7 @@ def test_public_python_has_docstrings() -> None:
     for path in PACKAGE.rglob("*.py"):
         if path.name in GENERATED:
             continue
-        for node in ast.walk(_tree(path)):
+        for node in _nodes(path):
             if not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
                 continue
             if node.name.startswith("_") or ast.get_docstring(node):
@@ -161,7 +166,7 @@ def test_the_domain_side_of_python_knows_no_framework() -> None:
         f"{path.relative_to(PACKAGE)} imports {name}"
         for layer in ("services", "analysis")
         for path in (PACKAGE / layer).rglob("*.py")
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         for name in (
             [alias.name for alias in node.names]
             if isinstance(node, ast.Import)
@@ -182,7 +187,7 @@ def test_procedure_names_stand_only_in_generated_code() -> None:
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in PACKAGE.rglob("*.py")
         if str(path.relative_to(PACKAGE)) not in allowed
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and name.match(node.value)
     ]
     assert wrong == []
@@ -194,7 +199,7 @@ def test_python_never_touches_spaces() -> None:
     wrong = [
         f"{path.relative_to(PACKAGE)}:{node.lineno}"
         for path in PACKAGE.rglob("*.py")
-        for node in ast.walk(_tree(path))
+        for node in _nodes(path)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
         and node.func.attr in verbs

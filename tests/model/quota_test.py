@@ -347,10 +347,5 @@ def test_quotas_are_as_the_reference(driver: Driver) -> None:
     QuotaMachine.driver = driver
     run_state_machine_as_test(
         QuotaMachine,
-        settings=settings(
-            max_examples=60,
-            stateful_step_count=50,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=settings(suppress_health_check=list(HealthCheck)),
     )

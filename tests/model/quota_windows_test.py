@@ -7,7 +7,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from lycosa.services.quotas import QuotaWindow
@@ -36,7 +36,6 @@ def _date(zone: ZoneInfo, at: float, window: str) -> tuple[int, ...]:
 def test_days_and_months_end_when_the_zone_database_says(driver: Driver) -> None:
     """A window ends at the first second whose date is later than every date before it."""
 
-    @settings(max_examples=150, deadline=None)
     @given(
         zone=st.sampled_from(ZONES),
         at=st.integers(1_500_000_000, 1_900_000_000),

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from lycosa.errors import Unauthenticated
+from lycosa.errors import Invalid, Unauthenticated
 from lycosa.identity import SCOPES, Identity, Scope
 from lycosa.procedures import AccessKey, AccessKeyPage, AccessKeyRefused, Procedures
 from lycosa.settings import Settings
@@ -55,6 +55,12 @@ class AccessService:
         for scope in SCOPES:
             if scope in wanted:
                 identity.require(scope)
+        if lifetime is not None and lifetime <= 0:
+            raise Invalid(
+                f"argument lifetime: {lifetime} is not a time to come",
+                code="INVALID_ARGUMENT",
+                details={"argument": "lifetime", "problem": "is not above 0"},
+            )
         id, secret = _chance(8)[:_ID_CHARACTERS], _chance(32)
         key = await self._procedures.access_create(
             tenant=identity.tenant,
