@@ -15,6 +15,7 @@ from pathlib import Path
 import hypothesis
 import pytest
 import pytest_asyncio
+import structlog
 
 from lycosa.client import Client
 from lycosa.identity import Identity
@@ -217,6 +218,14 @@ class Clock:
         connection = self._client._connection
         assert connection is not None
         await connection.call(f"lycosa.testing.{name}", list(args))
+
+
+@pytest.fixture(autouse=True)
+def _log_settings() -> Iterator[None]:
+    """What a test sets of the log ends with it: a command run in this process lets only errors through."""
+    before = structlog.get_config()
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture(autouse=True, scope="session")
