@@ -247,22 +247,23 @@ function kv.keys(args)
     return {keys = keys, next = next_text or box.NULL}
 end
 
--- Whether a namespace holds a live entry among its first ones.
+-- Whether a namespace holds a live entry among its first ones, and how many of them were looked at.
 local function is_used(tenant, namespace, now)
     local looked_at = 0
     for _, row in box.space.kv_entry:pairs({tenant, namespace}) do
         looked_at = looked_at + 1
         if is_live(row, now) then
-            return true
+            return true, looked_at
         elseif looked_at == LOOKED_AT then
-            return false
+            break
         end
     end
-    return false
+    return false, looked_at
 end
 
 ---A page of the names of namespaces that begin like `prefix`, in their order, each found by one step in the index. One
----whose first thousand entries have all expired and are not swept yet is left out.
+---whose first thousand entries have all expired and are not swept yet is left out. A page ends after a thousand expired
+---entries, too, so that it may be short while `next` leads on.
 ---@param args {tenant: string, prefix: string, cursor: string?, limit: integer}
 ---@return {namespaces: string[], next: string?}
 function kv.namespaces(args)
@@ -273,17 +274,24 @@ function kv.namespaces(args)
         local _, key = cursor.decode(args.cursor, fingerprint, {'string'})
         start, iterator = {args.tenant, key[1]}, 'GT'
     end
-    local names, name = {}, nil
+    local names, name, all = {}, nil, 0
     for _ = 1, args.limit do
         local row = index:select(start, {iterator = iterator, limit = 1})[1]
         if row == nil or row[TENANT] ~= args.tenant or not begins_with(row[NAMESPACE], args.prefix) then
             return {namespaces = names, next = box.NULL}
         end
         name = row[NAMESPACE]
-        if is_live(row, now) or is_used(args.tenant, name, now) then
+        local used, looked_at = true, 0
+        if not is_live(row, now) then
+            used, looked_at = is_used(args.tenant, name, now)
+        end
+        if used then
             table.insert(names, name)
         end
-        start, iterator = {args.tenant, name}, 'GT'
+        start, iterator, all = {args.tenant, name}, 'GT', all + looked_at
+        if all >= LOOKED_AT then
+            break
+        end
     end
     return {namespaces = names, next = cursor.encode(fingerprint, AFTER, {name})}
 end

@@ -116,6 +116,8 @@ async def test_a_wrong_call_leaves_no_trace_in_the_log(
     mcp: FastMCP[Any], caplog: pytest.LogCaptureFixture
 ) -> None:
     async with Client(mcp) as client:
+        content = await failed(client, "upsert_customers", rows=[{"id": "x", "name": "\ud800"}])
+        assert (content["kind"], content["details"]["field"]) == ("invalid", "rows")
         with pytest.raises(MCPError) as refused:
             await client.read_resource("customer://" + "x" * 200)
         assert refused.value.error.data["kind"] == "invalid"

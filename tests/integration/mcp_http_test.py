@@ -10,6 +10,7 @@ import pytest
 import pytest_asyncio
 from fastmcp import Client
 
+from lycosa.mcp import mounted
 from lycosa.rest.server import serve
 from tests.conftest import Store
 from tests.integration.rest_client import free_port, serving
@@ -33,6 +34,20 @@ async def test_both_eras_are_served_at_one_address(rest: httpx.AsyncClient, mode
     async with client:
         assert client.protocol_version == version
         assert "get_customer" in {tool.name for tool in await client.list_tools()}
+
+
+async def test_what_cannot_be_imported_stops_neither_rest_nor_its_end(
+    server: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def breaks(name: str) -> Any:
+        raise AttributeError(f"{name} is of another version")
+
+    monkeypatch.setattr(mounted, "import_in_background", breaks)
+    async with serving(server.settings(http_port=free_port())) as rest:
+        # At once: whoever waits for what will not come waits 10 s.
+        refused = await rest.post("/mcp", json={}, headers=HEADERS, timeout=8)
+        assert (refused.status_code, refused.json()["code"]) == (503, "MCP_NOT_READY")
+        assert (await rest.get("/v1/customers")).status_code == 200
 
 
 async def test_streams_that_stay_open_do_not_hold_up_the_end(server: Store) -> None:

@@ -224,6 +224,18 @@ describe('kv', function()
         support.raises('INVALID_CURSOR', lycosa.kv.namespaces, {tenant = 'acme', cursor = 'x'})
     end)
 
+    it('ends a page of namespaces at a thousand expired entries, too', function()
+        for n = 1, 4 do
+            for k = 1, 600 do
+                set('k' .. k, 'v', {namespace = 'n' .. n, ttl = 1})
+            end
+        end
+        set('k', 'v', {namespace = 'n5'})
+        clock.advance(1)
+        local names, pages = walk(lycosa.kv.namespaces, 'namespaces', {tenant = 'acme'})
+        assert.are.same({{'n5'}, 3}, {names, pages})
+    end)
+
     it('clears a namespace, a prefix or namespaces that begin alike, a bounded number at a time', function()
         for i = 10, 24 do
             set('k' .. i)

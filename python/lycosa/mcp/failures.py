@@ -16,6 +16,7 @@ from fastmcp.tools import ToolResult
 from mcp import MCPError
 from mcp_types import INTERNAL_ERROR, INVALID_PARAMS, MISSING_REQUIRED_CLIENT_CAPABILITY
 from pydantic import ValidationError
+from pydantic_core import PydanticSerializationError, to_json
 
 from lycosa.errors import Internal, Invalid, LycosaError, NotFound, TimedOut
 
@@ -51,7 +52,7 @@ def protocol_error(error: LycosaError) -> MCPError:
     return MCPError(code=code, message=error.message, data=content_of(error))
 
 
-def cause_of(problem: BaseException, name: str) -> LycosaError:
+def cause_of(problem: BaseException, name: str, arguments: Mapping[str, Any] | None = None) -> LycosaError:
     """Ours behind whatever FastMCP made of it; anything that is not ours is a fault of ours, without its text."""
     seen: BaseException | None = problem
     while seen is not None:
@@ -59,6 +60,8 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
             return seen
         if _is_of_arguments(seen):
             return invalid(seen)
+        if _is_no_text(seen):
+            return _no_text(arguments or {})
         if _is_late(seen):
             return TimedOut(
                 "the tool did not answer within its time; whether it was done is not known",
@@ -78,6 +81,30 @@ def cause_of(problem: BaseException, name: str) -> LycosaError:
 def _is_late(problem: BaseException) -> bool:
     """Whether FastMCP stopped a tool whose time was over. It has no error of its own for that."""
     return isinstance(problem, MCPError) and problem.error.code == _LATE
+
+
+def _is_no_text(problem: BaseException) -> bool:
+    """Whether an argument was half of a surrogate pair, as JSON's "\\ud800" gives."""
+    return isinstance(problem, PydanticSerializationError) and "surrogates not allowed" in str(problem)
+
+
+def _no_text(arguments: Mapping[str, Any]) -> Invalid:
+    field = next((name for name, value in arguments.items() if not _is_encodable({name: value})), "arguments")
+    field = field[:_SHOWN].encode("utf-8", "replace").decode()
+    problem = "is not valid Unicode text"
+    return Invalid(
+        f"{field}: {problem}",
+        code="INVALID_ARGUMENT",
+        details={"field": field, "problem": problem, "errors": 1},
+    )
+
+
+def _is_encodable(value: Any) -> bool:
+    try:
+        to_json(value)
+    except PydanticSerializationError:
+        return False
+    return True
 
 
 def _is_of_arguments(problem: BaseException) -> TypeGuard[ValidationError]:
@@ -116,7 +143,7 @@ class Failures(Middleware):
             if calls:
                 if not ours:
                     _log.exception("mcp_failed", error=type(problem).__name__)
-                return result_of(cause_of(problem, context.message.name))
+                return result_of(cause_of(problem, context.message.name, context.message.arguments))
             if isinstance(problem, LycosaError):
                 raise protocol_error(problem) from problem
             if isinstance(problem, FastMCPError):
@@ -134,7 +161,7 @@ class WithoutOurErrors(logging.Filter):
         """Whether the record stays."""
         seen = record.exc_info[1] if record.exc_info else None
         while seen is not None and not (
-            isinstance(seen, LycosaError) or _is_late(seen) or _is_of_arguments(seen)
+            isinstance(seen, LycosaError) or _is_late(seen) or _is_of_arguments(seen) or _is_no_text(seen)
         ):
             seen = seen.__cause__
         return seen is None

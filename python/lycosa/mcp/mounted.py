@@ -68,16 +68,15 @@ class Mounted:
         registry: CollectorRegistry,
     ) -> None:
         try:
-            # After what analyses need: both at once would hold the event loop up, and each other.
-            await services.prepare()
-            # A second of imports, in which REST already answers.
-            made: Any = await import_in_background("lycosa.mcp.http")
-        except ImportError as problem:
-            self._missing = True
-            self._known.set()
-            _log.info("mcp_not_installed", missing=problem.name)
-            return
-        try:
+            try:
+                # After what analyses need: both at once would hold the event loop up, and each other.
+                await services.prepare()
+                # A second of imports, in which REST already answers.
+                made: Any = await import_in_background("lycosa.mcp.http")
+            except ImportError as problem:
+                self._missing = True
+                _log.info("mcp_not_installed", missing=problem.name)
+                return
             endpoint: Endpoint = await made.open_endpoint(
                 services, settings, authenticator, registry, self._extend
             )
