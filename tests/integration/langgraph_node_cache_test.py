@@ -1,13 +1,16 @@
 """LangGraph's cache of nodes: what its own tests of a cache ask, over the store's cache."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, TypedDict
 
 import pytest
 import pytest_asyncio
+from langchain_core.load import dumpd
 from langchain_core.messages import AIMessage
+from langchain_core.prompts import PromptTemplate
 from langgraph.cache.base import FullKey
 from langgraph.graph import START, StateGraph
 from langgraph.types import CachePolicy
@@ -93,6 +96,10 @@ async def test_what_cannot_be_read_is_not_there(
     await services.cache.set(
         connection.identity, "langgraph.node:graph/node 1:key", b"junk", media_type="pickle"
     )
+    assert await cache.aget([ONE, TWO]) == {TWO: 2}
+    # What writes the cache over REST chooses the bytes and their media type.
+    made = json.dumps(dumpd(PromptTemplate.from_template("{x}"))).encode()
+    await services.cache.set(connection.identity, "langgraph.node:graph/node 1:key", made, media_type="json")
     assert await cache.aget([ONE, TWO]) == {TWO: 2}
 
 

@@ -109,8 +109,11 @@ async def test_one_bad_message_stops_no_other(sessions: SessionService, identity
     assert isinstance(appended[1], SessionMessageExists)
     assert [isinstance(one, LycosaError) for one in appended] == [False, True, False, False, False]
     assert await contents(sessions, identity, "t") == ["d"]
+    with pytest.raises(SessionMessageExists):
+        await sessions.append(identity, "t", [user("e", "m2"), user("not d", "m1")], durable=True)
+    assert await contents(sessions, identity, "t") == ["d", "e"]
     assert [(line["event"], line["message"]) for line in logs] == [("message_refused", "m1")]
-    assert sessions.figures().refused == 2
+    assert sessions.figures().refused == 3
 
 
 @pytest.mark.parametrize(

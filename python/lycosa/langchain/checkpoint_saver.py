@@ -19,11 +19,11 @@ from langgraph.checkpoint.base import (
     get_checkpoint_metadata,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from lycosa.errors import Invalid
 from lycosa.langchain.checkpoint_facts import conditions_of, facts_of
 from lycosa.langchain.connection import LycosaConnection
+from lycosa.langchain.serializing import ClosedSerializer
 from lycosa.services import Services
 from lycosa.services.checkpoints import Head, Serialized, State, Write
 
@@ -57,10 +57,7 @@ class LycosaCheckpointSaver(BaseCheckpointSaver[str]):
         there nor among LangGraph's own safe types comes back as plain data. Nothing is ever pickled. `serde` replaces
         the serializer, such as by LangGraph's encrypted one.
         """
-        allowed = None if allowed_msgpack_modules is None else tuple(allowed_msgpack_modules)
-        super().__init__(
-            serde=serde or JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=allowed)
-        )
+        super().__init__(serde=serde or ClosedSerializer(allowed_msgpack_modules))
         self._connection = connection
         self._identity = connection.identity
         self._ttl = ttl

@@ -8,10 +8,10 @@ from urllib.parse import quote
 import structlog
 from langgraph.cache.base import BaseCache, FullKey, Namespace
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from lycosa.errors import LycosaError, TimedOut, Unavailable
 from lycosa.langchain.connection import LycosaConnection
+from lycosa.langchain.serializing import ClosedSerializer
 from lycosa.services import Services
 from lycosa.services.cache import MOST_BYTES, MOST_KEYS, Item
 
@@ -43,10 +43,7 @@ class LycosaNodeCache(BaseCache[ValueT]):
         serde: SerializerProtocol | None = None,
     ) -> None:
         """`allowed_msgpack_modules` are classes of yours that values hold; nothing is ever pickled."""
-        allowed = None if allowed_msgpack_modules is None else tuple(allowed_msgpack_modules)
-        super().__init__(
-            serde=serde or JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=allowed)
-        )
+        super().__init__(serde=serde or ClosedSerializer(allowed_msgpack_modules))
         self._connection = connection
         self._identity = connection.identity
 

@@ -90,7 +90,8 @@ class SessionService:
         They wait 50 to 650 ms to be written with others and are lost if this process is killed meanwhile (not if it is
         asked to end); with `durable` the call returns when they are in the store. Raises Invalid, which names the
         field, Unavailable when the store is away and too many wait already, and with `durable` TimedOut when it does
-        not take them in time (they wait on), Conflict for an id of another content, Exhausted for a full session.
+        not take them in time (they wait on), Conflict for an id of another content (what else the call holds is
+        appended), Exhausted for a full session.
         """
         check_name("session", session_id)
         if len(messages) > MOST_MESSAGES:
