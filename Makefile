@@ -25,7 +25,7 @@ test-lua:
 	$${TARANTOOL:-tarantool} tests/lua/run.lua --coverage >"$$printed" 2>&1 || status=$$?; cat "$$printed"; exit $$status
 
 test-python:
-	$(PYTHON_BIN)/pytest -n 2 -m 'not alone and not seconds' --cov --cov-report=
+	$(PYTHON_BIN)/pytest -n 2 --dist loadfile -m 'not alone and not seconds' --cov --cov-report=
 
 lint: ## ruff, mypy --strict, luacheck, the import rules
 	@deploy/setup.sh dev

@@ -1,41 +1,62 @@
-"""Importing large libraries beside an event loop."""
+"""Importing large libraries beside an event loop, so that a stop need not wait for them."""
 
 import asyncio
+import sys
 import threading
+from collections.abc import Sequence
 from importlib import import_module
+from importlib.machinery import ModuleSpec
 from types import ModuleType
 
 __all__ = ["import_in_background"]
 
 
+class _Stopped(BaseException):
+    """Ends an import that nobody waits for; no library takes it for a module that is missing."""
+
+
+class _Gate:
+    """Asked first for every module of the process; refuses those of an import that was stopped."""
+
+    def __init__(self) -> None:
+        self.thread = threading.local()
+
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
+        """Find nothing, but raise where the import that asks was stopped."""
+        stopped: threading.Event | None = getattr(self.thread, "stopped", None)
+        if stopped is not None and stopped.is_set():
+            raise _Stopped
+        return None
+
+
+_gate = _Gate()
+# There for good: taking it out while another thread walks the list would hide a finder from it.
+sys.meta_path.insert(0, _gate)
+
+
 async def import_in_background(name: str) -> ModuleType:
-    """The module of that name, imported by a thread for which the end of the process does not wait.
+    """The module of that name, imported by a thread.
 
-    asyncio's own threads are waited for when its loop closes, so that a stop soon after the start would take as long as
-    the import: seconds on a slow machine. Raises what the import raises.
+    When the caller is cancelled the import ends at the next module that it comes to, so that a stop soon after the
+    start does not take as long as the import: seconds on a slow machine. (A thread that the end of the process would
+    cut off brings the process down instead: libraries in C++ do not survive it.) Raises what the import raises.
     """
-    loop = asyncio.get_running_loop()
-    imported: asyncio.Future[ModuleType] = loop.create_future()
+    stopped = threading.Event()
 
-    def tell(module: ModuleType | None, problem: BaseException | None) -> None:
-        if imported.done():
-            return
-        if module is not None:
-            imported.set_result(module)
-        elif problem is not None:
-            imported.set_exception(problem)
-
-    def work() -> None:
-        module, problem = None, None
+    def work() -> ModuleType:
+        _gate.thread.stopped = stopped
         try:
-            module = import_module(name)
-        except BaseException as raised:
-            problem = raised
-        try:
-            loop.call_soon_threadsafe(tell, module, problem)
-        except RuntimeError:
-            # The loop has been closed meanwhile: nobody waits any more.
-            return
+            return import_module(name)
+        except _Stopped:
+            # Nobody is there to be given it.
+            return sys.modules[__name__]
+        finally:
+            _gate.thread.stopped = None
 
-    threading.Thread(target=work, name=f"import {name}", daemon=True).start()
-    return await imported
+    try:
+        return await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, work))
+    except asyncio.CancelledError:
+        stopped.set()
+        raise

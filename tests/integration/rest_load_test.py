@@ -74,13 +74,14 @@ def client(process: Process) -> httpx.AsyncClient:
 
 
 async def ready(rest: httpx.AsyncClient) -> None:
-    """Wait until it serves, and until what analyses need, which is imported after that, is there."""
+    """Wait until it serves, and until what analyses and MCP need, which is imported after that, is there."""
     async with asyncio.timeout(20):
         while True:
             try:
                 if (await rest.get("/readyz")).status_code == 200:
                     assert (await rest.post("/v1/analyses", json={"customer_id": "none"})).status_code == 404
-                    return
+                    if (await rest.post("/mcp", json={})).status_code != 503:
+                        return
             except httpx.HTTPError:
                 pass
             await asyncio.sleep(0.05)
