@@ -220,12 +220,12 @@ class Clock:
         await connection.call(f"lycosa.testing.{name}", list(args))
 
 
-# Directories whose tests run lines that others run, too: counting them would cost a quarter of their time.
+# Directories whose tests run lines that others run, too: counting them would cost a third of their time.
 _NOT_COUNTED = frozenset({"chaos", "migration", "model"})
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave out of the coverage what adds nothing to it."""
+    """Mark what is run apart, without counting lines."""
     for item in items:
         if item.path.parent.name in _NOT_COUNTED or item.path.name == "tidy_test.py":
             item.add_marker(pytest.mark.no_cover)

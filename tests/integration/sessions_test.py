@@ -197,10 +197,12 @@ async def test_messages_are_gathered_longer_the_busier_it_is(
     figures = sessions.figures()
     # More came than one write holds, so one went; of the rest, many travel together however busy the machine is.
     assert figures.writes - written < 15
-    assert 0.0 < figures.oldest_seconds < 10.0
+    await sessions.append(identity, "busy", [user("one more")])
+    figures = sessions.figures()
+    assert 0.0 <= figures.oldest_seconds < 10.0
     assert figures.waiting_bytes > figures.waiting * 256 > 0
     await sessions.aclose()
-    assert sessions.figures().appended == 1 + 1000 + 10 * sum(range(30))
+    assert sessions.figures().appended == 1 + 1000 + 10 * sum(range(30)) + 1
     with pytest.raises(Unavailable, match="ending"):
         await sessions.append(identity, "busy", [user("late")])
 
