@@ -15,8 +15,9 @@ run: ## set up what is missing, start Tarantool and the server, stream one real 
 test: ## all tests against the real Tarantool, with both coverages
 	@deploy/setup.sh dev
 	@$(MAKE) --no-print-directory -j2 test-lua test-python
-	$(PYTHON_BIN)/pytest -n 2 -m '(seconds or no_cover) and not alone'
-	$(PYTHON_BIN)/pytest -m alone
+	$(PYTHON_BIN)/pytest -n 2 -m '(seconds or no_cover) and not alone' \
+		tests/chaos tests/migration tests/model tests/tidy_test.py $$(grep -rl 'mark\.seconds' tests/*/*_test.py)
+	$(PYTHON_BIN)/pytest -m alone $$(grep -rl 'mark\.alone' tests/*/*_test.py)
 	$(PYTHON_BIN)/coverage report --fail-under=90
 
 test-lua:

