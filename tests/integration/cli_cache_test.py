@@ -2,37 +2,16 @@
 
 import base64
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lycosa.cli.main import app
 from tests.conftest import Store
-
-Run = Callable[..., Result]
+from tests.integration.cli_runner import Run, answer, runner
 
 
 @pytest.fixture
 def run(server: Store, tenant: str) -> Run:
-    """Run `lycosa cache ...` for a tenant of the test's own; the exit status must be as expected."""
-
-    def invoke(*words: str, status: int = 0, given: str | bytes | None = None) -> Result:
-        environment = {
-            "LYCOSA_DATA": str(server.data),
-            "TARANTOOL_HOST": str(server.socket),
-            "LYCOSA_TENANT": tenant,
-        }
-        result = CliRunner(env=environment).invoke(app, ["cache", *words], input=given, prog_name="lycosa")
-        assert result.exit_code == status, result.output
-        return result
-
-    return invoke
-
-
-def answer(result: Result) -> Any:
-    return json.loads(result.stdout)
+    return runner("cache", server, tenant)
 
 
 def test_a_text_is_stored_read_and_deleted(run: Run) -> None:

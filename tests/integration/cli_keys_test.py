@@ -1,38 +1,16 @@
 """`lycosa keys` against the real store."""
 
-import json
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lycosa.cli.main import app
 from tests.conftest import Store
-
-Run = Callable[..., Result]
+from tests.integration.cli_runner import Run, answer, runner
 
 
 @pytest.fixture
 def run(server: Store, tenant: str) -> Run:
-    """Run a command of the group. Raises when its exit status is not the expected one."""
-
-    def invoke(*words: str, status: int = 0) -> Result:
-        environment = {
-            "LYCOSA_DATA": str(server.data),
-            "TARANTOOL_HOST": str(server.socket),
-            "LYCOSA_TENANT": tenant,
-        }
-        result = CliRunner(env=environment).invoke(app, ["keys", *words], prog_name="lycosa")
-        assert result.exit_code == status, result.output
-        return result
-
-    return invoke
-
-
-def answer(result: Result) -> Any:
-    return json.loads(result.stdout)
+    return runner("keys", server, tenant)
 
 
 def test_a_key_is_made_shown_once_listed_and_revoked(run: Run, tenant: str) -> None:

@@ -1,35 +1,18 @@
 """`lycosa quotas` against the real store."""
 
-import json
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
-from typer.testing import CliRunner, Result
 
-from lycosa.cli.main import app
 from lycosa.procedures import QuotaClaim
 from tests.conftest import Store
+from tests.integration.cli_runner import Run, answer, runner
 from tests.model.store_driver import Driver
-
-Run = Callable[..., Result]
 
 
 @pytest.fixture
 def run(server: Store, tenant: str) -> Run:
-    """Run a command of the group. Raises when its exit status is not the expected one."""
-
-    def invoke(*words: str, status: int = 0) -> Result:
-        environment = {
-            "LYCOSA_DATA": str(server.data),
-            "TARANTOOL_HOST": str(server.socket),
-            "LYCOSA_TENANT": tenant,
-        }
-        result = CliRunner(env=environment).invoke(app, ["quotas", *words], prog_name="lycosa")
-        assert result.exit_code == status, result.output
-        return result
-
-    return invoke
+    return runner("quotas", server, tenant)
 
 
 @pytest.fixture
@@ -39,10 +22,6 @@ def driver(server: Store) -> Iterator[Driver]:
     yield driver
     driver.run(driver.clock.release())
     driver.close()
-
-
-def answer(result: Result) -> Any:
-    return json.loads(result.stdout)
 
 
 USD = (

@@ -48,8 +48,7 @@ async def customer_brief(
 ) -> list[Message]:
     """A brief on one customer that is read in a minute: who they are, how the relation stands, what to do next."""
     task = _task(ABOUT, language, focus)
-    about = (await services.customers.locate(identity, customer)).id
-    return [task, *await _known(services, identity, about, with_documents=True)]
+    return [task, *await _known(services, identity, customer, with_documents=True)]
 
 
 async def prepare_meeting(
@@ -61,8 +60,7 @@ async def prepare_meeting(
 ) -> list[Message]:
     """What to know, to ask and to offer in a meeting with a customer."""
     task = _task(MEETING, language, purpose)
-    about = (await services.customers.locate(identity, customer)).id
-    return [task, *await _known(services, identity, about, with_documents=True)]
+    return [task, *await _known(services, identity, customer, with_documents=True)]
 
 
 async def compare_customers(
@@ -76,15 +74,10 @@ async def compare_customers(
     keys = distinct([key.strip() for key in customers.split(",") if key.strip()])
     if not _LEAST_COMPARED <= len(keys) <= _MOST_COMPARED:
         problem = f"names {len(keys)} customers, {_LEAST_COMPARED} to {_MOST_COMPARED} are compared"
-        raise Invalid(
-            f"argument customers {problem}",
-            code="INVALID_ARGUMENT",
-            details={"argument": "customers", "problem": problem},
-        )
+        raise _wrong("customers", problem)
     messages = [_task(COMPARE, language, criterion)]
     for key in keys:
-        about = (await services.customers.locate(identity, key)).id
-        messages += await _known(services, identity, about, with_documents=False)
+        messages += await _known(services, identity, key, with_documents=False)
     return messages
 
 
@@ -97,25 +90,29 @@ async def find_risks(
 ) -> list[Message]:
     """What could make us lose a customer, each risk with the quotation it rests on."""
     task = _task(RISKS, language, focus)
-    about = (await services.customers.locate(identity, customer)).id
-    return [task, *await _known(services, identity, about, with_documents=True)]
+    return [task, *await _known(services, identity, customer, with_documents=True)]
+
+
+def _wrong(argument: str, problem: str) -> Invalid:
+    return Invalid(
+        f"argument {argument} {problem}",
+        code="INVALID_ARGUMENT",
+        details={"argument": argument, "problem": problem},
+    )
 
 
 def _task(text: Mapping[Language, str], language: str, focus: str) -> Message:
     """The instruction in the language asked for. Raises Invalid for one that there is not."""
     if language not in get_args(Language):
-        raise Invalid(
-            "argument language is not one of en, ru",
-            code="INVALID_ARGUMENT",
-            details={"argument": "language", "problem": "is not one of en, ru"},
-        )
+        raise _wrong("language", "is not one of en, ru")
     return Message(instruction(text, cast(Language, language), gist(focus, _LONGEST_FOCUS)))
 
 
 async def _known(
-    services: Services, identity: Identity, customer_id: str, *, with_documents: bool
+    services: Services, identity: Identity, customer: str, *, with_documents: bool
 ) -> list[Message]:
     """The record, the latest report if one is kept, the last requests, and how the newest of 50 documents begin."""
+    customer_id = (await services.customers.locate(identity, customer)).id
     messages = []
     for rest in ("", "/analysis", _HISTORY):
         address = uri("customer", customer_id, rest)
@@ -150,11 +147,7 @@ class _Prompt(FunctionPrompt):
         """Raises Invalid for an argument that is missing."""
         for argument in self.arguments or []:
             if argument.required and argument.name not in (arguments or {}):
-                raise Invalid(
-                    f"argument {argument.name} is missing",
-                    code="INVALID_ARGUMENT",
-                    details={"argument": argument.name, "problem": "is missing"},
-                )
+                raise _wrong(argument.name, "is missing")
         return await super().render(arguments)
 
 
