@@ -98,7 +98,6 @@ async def test_what_goes_on_is_followed_to_its_report(two: Two) -> None:
     assert two.model.calls[0].sent >= 40
 
 
-@pytest.mark.seconds
 async def test_who_hangs_up_stops_the_work_and_the_events_say_so(two: Two) -> None:
     # The answer would take forty seconds: whoever hears of the end before it was hung up on.
     path, read = await begin(two, 2_000)

@@ -25,6 +25,7 @@ from lycosa.analysis.report import (
     TokenEvent,
 )
 from lycosa.analysis.texts import clean, clip_bytes
+from lycosa.cancellation import cancelled
 from lycosa.errors import Conflict, Internal, Invalid, LycosaError, NotFound, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures, RequestSourceInput
@@ -127,9 +128,8 @@ class AnalysisService:
             await work
         finally:
             if not work.done() and not goes_on:
-                work.cancel()
                 # Whoever closes us may be cancelled too: the work records its end all the same, see _record_end.
-                await asyncio.wait({work})
+                await cancelled({work})
                 await asyncio.shield(self._settled())
 
     async def recall(
@@ -175,12 +175,8 @@ class AnalysisService:
 
     async def aclose(self) -> None:
         """Finish recording, stop what still runs, end the models."""
-        running = [task for task in self._background if task.get_name() != "record"]
-        for task in running:
-            task.cancel()
-        if running:
-            # Each begins to record its end before it is done.
-            await asyncio.wait(running)
+        # Each begins to record its end before it is done.
+        await cancelled([task for task in self._background if task.get_name() != "record"])
         await self._settled()
         if self._models is not None:
             await self._models.close()
