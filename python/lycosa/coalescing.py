@@ -19,17 +19,20 @@ Call = Callable[..., Awaitable[Any]]
 Refused = Callable[[str], LycosaError]
 # Arguments that all callers of a batch share; None is an absent one.
 Shared = tuple[Hashable, ...]
+# Those of one batch: what they share, and whether they have the usual deadline.
+Group = tuple[Shared, bool]
 
 
 class _Batch:
     """Elements of one tick with everybody who waits for them."""
 
-    __slots__ = ("alike", "elements", "loop", "shared", "timeout", "waiting")
+    __slots__ = ("alike", "elements", "group", "loop", "timeout", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, shared: Shared, timeout: float | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, group: Group) -> None:
         self.loop = loop
-        self.shared = shared
-        self.timeout = timeout
+        self.group = group
+        # Whoever has the usual deadline has that of the whole batch and needs no timer.
+        self.timeout = None if group[1] else 0.0
         # Who has the deadline of the whole batch, and so needs no timer.
         self.alike: list[asyncio.Future[Any]] = []
         self.elements: list[Any] = []
@@ -76,7 +79,7 @@ class Coalescer:
         self._idempotent = idempotent
         self._refusals = refusals
         self._refused = refused
-        self._open: dict[tuple[Shared, bool], _Batch] = {}
+        self._open: dict[Group, _Batch] = {}
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -85,11 +88,13 @@ class Coalescer:
 
         `timeout` in seconds is this caller's alone; None is the client's own. Fails with what the call fails with.
         """
-        # Whoever has the usual deadline has that of the whole batch and needs no timer.
         group = (shared, timeout is None)
         batch = self._open.get(group) or self._begin(group)
         future = batch.loop.create_future()
         if timeout is not None:
+            if not timeout > 0:
+                self._expire(future)
+                return future
             self._limit_wait(batch, future, timeout)
         waiting = batch.waiting
         key = element if self._reads else len(waiting)
@@ -98,22 +103,19 @@ class Coalescer:
             return future
         waiting[key] = [future]
         batch.elements.append(element)
-        if len(waiting) == self._limit:
-            self._send(group, batch)
+        if len(waiting) >= self._limit:
+            self._send(batch)
         return future
 
-    def _begin(self, group: tuple[Shared, bool]) -> _Batch:
+    def _begin(self, group: Group) -> _Batch:
         loop = asyncio.get_running_loop()
-        batch = self._open[group] = _Batch(loop, group[0], None if group[1] else 0.0)
+        batch = self._open[group] = _Batch(loop, group)
         # Runs after everything that is ready now, which is what a tick is.
-        loop.call_soon(self._send, group, batch)
+        loop.call_soon(self._send, batch)
         return batch
 
     def _limit_wait(self, batch: _Batch, future: "asyncio.Future[Any]", timeout: float) -> None:
         """Give a caller a deadline of its own. The call lives as long as its most patient caller."""
-        if not timeout > 0:
-            self._expire(future)
-            return
         assert batch.timeout is not None
         if timeout > batch.timeout:
             for hastier in batch.alike:
@@ -138,63 +140,64 @@ class Coalescer:
                 )
             )
 
-    def _send(self, group: tuple[Shared, bool], batch: _Batch) -> None:
+    def _send(self, batch: _Batch) -> None:
         """Close a batch and send it, if that was not done when it was full."""
-        if self._open.get(group) is batch:
-            del self._open[group]
+        if self._open.get(batch.group) is batch:
+            del self._open[batch.group]
+            if not batch.elements:
+                return
             task = batch.loop.create_task(self._answer(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, batch: _Batch) -> None:
-        if len(batch.elements) == 1:
-            await self._answer_alone(batch, 0, batch.timeout)
-            return
-        sent = batch.loop.time()
-        arguments = {self._elements: batch.elements, **self._given(batch)}
         try:
-            answers = await self._call(self._many, arguments, batch.timeout, idempotent=self._idempotent)
-            if len(answers) != len(batch.elements):
-                raise Internal(
-                    f"{self._many} gave {len(answers)} answers to {len(batch.elements)} callers",
-                    code="INTERNAL",
-                )
-        except self._refusals:
-            left = None if batch.timeout is None else batch.timeout - (batch.loop.time() - sent)
-            numbers = range(len(batch.elements))
-            await asyncio.gather(*(self._answer_alone(batch, number, left) for number in numbers))
+            outcomes = await self._outcomes(batch)
         except BaseException as problem:
+            # The loop ends.
             for waiting in batch.waiting.values():
                 _fail(waiting, problem)
-            if not isinstance(problem, Exception):
-                raise
-        else:
-            for waiting, answer in zip(batch.waiting.values(), answers, strict=True):
-                if self._refused is None:
-                    _give(waiting, answer)
-                elif answer[1] is None:
-                    _give(waiting, answer[0])
-                else:
-                    _fail(waiting, self._refused(answer[1]))
+            raise
+        for waiting, outcome in zip(batch.waiting.values(), outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                _fail(waiting, outcome)
+            else:
+                _give(waiting, outcome)
 
-    async def _answer_alone(self, batch: _Batch, number: int, timeout: float | None) -> None:
-        """One element by the procedure that its callers named, so that an error speaks of their own argument."""
-        element = batch.elements[number]
-        waiting = batch.waiting[element if self._reads else number]
-        own = element if self._element is None else {self._element: element}
+    async def _outcomes(self, batch: _Batch) -> list[Any]:
+        """The answer or the error of every element."""
+        elements, timeout = batch.elements, batch.timeout
+        if len(elements) == 1:
+            return [await self._alone(batch, elements[0], timeout)]
+        sent = batch.loop.time()
         try:
-            answer = await self._call(
-                self._one, {**own, **self._given(batch)}, timeout, idempotent=self._idempotent
-            )
-        except BaseException as problem:
-            _fail(waiting, problem)
-            if not isinstance(problem, Exception):
-                raise
-        else:
-            _give(waiting, answer)
+            arguments = {self._elements: elements, **self._given(batch)}
+            answers = await self._call(self._many, arguments, timeout, idempotent=self._idempotent)
+        except self._refusals:
+            left = None if timeout is None else timeout - (batch.loop.time() - sent)
+            return await asyncio.gather(*(self._alone(batch, element, left) for element in elements))
+        except Exception as problem:
+            return [problem] * len(elements)
+        if len(answers) != len(elements):
+            counted = f"{len(answers)} answers to {len(elements)} callers"
+            return [Internal(f"{self._many} gave {counted}", code="INTERNAL")] * len(elements)
+        if self._refused is None:
+            return list(answers)
+        return [answer if refused is None else self._refused(refused) for answer, refused in answers]
+
+    async def _alone(self, batch: _Batch, element: Any, timeout: float | None) -> Any:
+        """The answer to one element or its error, by the procedure that its callers named: the error speaks of their
+        own argument.
+        """
+        own = element if self._element is None else {self._element: element}
+        arguments = {**own, **self._given(batch)}
+        try:
+            return await self._call(self._one, arguments, timeout, idempotent=self._idempotent)
+        except Exception as problem:
+            return problem
 
     def _given(self, batch: _Batch) -> dict[str, object]:
-        given = zip(self._shared, batch.shared, strict=True)
+        given = zip(self._shared, batch.group[0], strict=True)
         return {name: value for name, value in given if value is not None}
 
 

@@ -2057,7 +2057,7 @@ class Procedures:
     """Every procedure of the store: one map of arguments, checked by the store."""
 
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
-        """Over an open (or starting) client. `coalesce` sends gets, sets and takes of one tick as one call."""
+        """Over an open (or starting) client. `coalesce` sends calls of one tick as one."""
         self._call: Callable[..., Awaitable[Any]] = client.call
         self._wait: Callable[..., Awaitable[Any]] = client.wait
         # Unix seconds by the server's wall clock.

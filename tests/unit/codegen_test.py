@@ -204,7 +204,7 @@ def test_writes_are_coalesced_by_their_own_arguments_and_large_ones_are_not() ->
         {"mode": "read"},
         {"args": [{"name": "items", "type": {"kind": "list", "max": 9, "of": NAME}}]},
         {"returns": {"kind": "list", "of": ENTRY | {"name": "Other"}}},
-        {"returns": {"kind": "list", "of": ENTRY | {"form": "map"}}},
+        {"returns": {"kind": "list", "of": NAME}},
     ],
 )
 def test_what_is_no_list_of_the_writes_is_not_coalesced(changes: dict[str, Any]) -> None:
