@@ -1,6 +1,6 @@
 -- Many takes in one call.
 
-local support = require('support')
+local support = require('tests.lua.support')
 
 local function used()
     return lycosa.quota.report{tenant = 'acme'}.rows[1].used
