@@ -54,6 +54,7 @@ build = {
         ['lycosa.core.daemon'] = 'lua/lycosa/core/daemon.lua',
         ['lycosa.core.errors'] = 'lua/lycosa/core/errors.lua',
         ['lycosa.core.errors_catalogue'] = 'lua/lycosa/core/errors_catalogue.lua',
+        ['lycosa.core.good_names'] = 'lua/lycosa/core/good_names.lua',
         ['lycosa.core.memory.arena'] = 'lua/lycosa/core/memory/arena.lua',
         ['lycosa.core.memory.collector'] = 'lua/lycosa/core/memory/collector.lua',
         ['lycosa.core.memory.footprint'] = 'lua/lycosa/core/memory/footprint.lua',

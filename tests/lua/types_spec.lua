@@ -132,6 +132,20 @@ describe('choices and scalars', function()
 end)
 
 describe('lists and maps', function()
+    it('know good names again, however many there are, and refuse bad ones each time', function()
+        for _ = 1, 2 do
+            for number = 1, 3000 do
+                assert.are.equal('seen-' .. number, accepts(T.name, 'seen-' .. number))
+            end
+            refuses(T.name, 'seen-1\n', 'control')
+            refuses(T.name, '\255', 'UTF-8')
+            refuses(T.name, 5, 'is not a string')
+            refuses(T.name, 0 / 0, 'is not a string')
+            refuses(T.name, true, 'is not a string')
+            refuses(T.name, box.NULL, 'is not a string')
+        end
+    end)
+
     it('bound lists and name the item at fault', function()
         local type_ = T.list(T.integer{min = 0}, {min = 1, max = 3})
         assert.are.same({1, 2}, accepts(type_, {1, 2}))

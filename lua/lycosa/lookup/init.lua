@@ -28,8 +28,12 @@ local LONGEST_TAG, MOST_TAGS = 128, 16
 -- Fields of a cache entry.
 local CREATED, EXPIRES, TAGS = 6, 7, 10
 
+local COUNTED = {
+    hit = 'lookup.hit', stale = 'lookup.stale', lease = 'lookup.lease', pending = 'lookup.pending', denied = 'lookup.denied',
+}
+
 local function decision(outcome, more)
-    metrics.count('lookup.' .. outcome)
+    metrics.count(COUNTED[outcome])
     more.outcome, more.skipped = outcome, more.skipped or {}
     return more
 end
@@ -57,8 +61,9 @@ local function record(args, entry, on_disk)
     if asked == nil then
         return
     end
-    local sources = {}
-    for _, tag in ipairs(entry[TAGS]) do
+    local sources, tags = {}, entry[TAGS]
+    for i = 1, #tags do
+        local tag = tags[i]
         if tag:sub(1, #PAID_BY) == PAID_BY then
             sources[1] = {kind = 'history', ref = tag:sub(#PAID_BY + 1), title = '', quote = ''}
         end
@@ -110,14 +115,16 @@ local function decide(args, ticket, on_disk)
 end
 
 local function check_candidates(candidates)
-    local seen = {}
-    for i, candidate in ipairs(candidates) do
-        if seen[candidate.provider] then
-            errors.raise('INVALID_ARGUMENT', {
-                argument = ('providers[%d].provider'):format(i), problem = 'is named twice',
-            })
+    -- There are few, so comparing each with each costs less than a table of those seen.
+    for i = 2, #candidates do
+        local provider = candidates[i].provider
+        for j = 1, i - 1 do
+            if candidates[j].provider == provider then
+                errors.raise('INVALID_ARGUMENT', {
+                    argument = ('providers[%d].provider'):format(i), problem = 'is named twice',
+                })
+            end
         end
-        seen[candidate.provider] = true
     end
 end
 

@@ -24,9 +24,12 @@ local S_KIND, S_REF, S_TITLE, S_QUOTE = fields.source.KIND, fields.source.REF, f
 local T_KIND, T_DAY, T_REQUESTS, T_CACHED, T_FAILED, T_COST, T_IN, T_OUT = 3, 4, 5, 6, 7, 8, 9, 10
 
 local ONE_REQUEST, ONE_CACHED, ONE_FAILED = {'+', T_REQUESTS, 1}, {'+', T_CACHED, 1}, {'+', T_FAILED, 1}
+-- What a request that was served from the cache mostly adds: itself.
+local ONLY_CACHED = {ONE_REQUEST, ONE_CACHED}
 local SUMMED = {{T_COST, 'cost_microusd'}, {T_IN, 'tokens_in'}, {T_OUT, 'tokens_out'}}
 
 local EVERY_KIND = ''
+local NOTHING = {}
 local DAY_SECONDS = 86400
 local MAX_DAYS = 366
 
@@ -47,7 +50,8 @@ end
 
 local function bytes_of(args)
     local bytes = 1024 + #args.question + (args.answer and #args.answer or 0)
-    for _, source in ipairs(args.sources) do
+    for i = 1, #args.sources do
+        local source = args.sources[i]
         bytes = bytes + 256 + #source.ref + #source.title + #source.quote
     end
     return bytes
@@ -83,9 +87,11 @@ local function is_same(stored, sources, args)
     return true
 end
 
--- What a request adds to a row of sums. Only what changes: each operation of an update costs, and most requests that are
--- served from the cache add nothing but themselves.
+-- What a request adds to a row of sums. Only what changes: each operation of an update costs.
 local function additions(args)
+    if args.cached and args.status ~= 'failed' and args.cost_microusd + args.tokens_in + args.tokens_out == 0 then
+        return ONLY_CACHED
+    end
     local found = {ONE_REQUEST}
     if args.cached then
         table.insert(found, ONE_CACHED)
@@ -102,15 +108,13 @@ local function additions(args)
     return found
 end
 
-local function add_to_totals(args, bucket_id, day)
-    local totals, added = box.space.request_total, additions(args)
-    for _, kind in ipairs{EVERY_KIND, args.kind} do
-        if totals:update({args.tenant, kind, day}, added) == nil then
-            totals:insert{
-                args.tenant, bucket_id, kind, day, 1, args.cached and 1 or 0, args.status == 'failed' and 1 or 0,
-                args.cost_microusd, args.tokens_in, args.tokens_out,
-            }
-        end
+local function add_to_total(args, bucket_id, kind, day, added)
+    local totals = box.space.request_total
+    if totals:update({args.tenant, kind, day}, added) == nil then
+        totals:insert{
+            args.tenant, bucket_id, kind, day, 1, args.cached and 1 or 0, args.status == 'failed' and 1 or 0,
+            args.cost_microusd, args.tokens_in, args.tokens_out,
+        }
     end
 end
 
@@ -118,8 +122,9 @@ end
 ---@param args table see lycosa.api.request
 ---@return {row: box.tuple?, sources: any[][]?} empty when nothing is, or when the request is in memory
 function request.look_up(args)
-    if box.space.request:get{args.tenant, args.id} ~= nil then
-        return {}
+    -- Of most tenants nothing ever moved, which is the cheapest to know.
+    if cold.newest(args.tenant) == nil or box.space.request:get{args.tenant, args.id} ~= nil then
+        return NOTHING
     end
     local row, sources = cold.find(args.tenant, args.id)
     return {row = row, sources = sources}
@@ -158,10 +163,13 @@ function request.append(args, on_disk)
         args.duration_ms, now, or_null(args.error),
     }
     local sources = box.space.request_source
-    for i, source in ipairs(args.sources) do
+    for i = 1, #args.sources do
+        local source = args.sources[i]
         sources:insert{tenant, bucket_id, args.id, i, source.kind, source.ref, source.title, source.quote}
     end
-    add_to_totals(args, bucket_id, math.floor(now / DAY_SECONDS))
+    local day, added = math.floor(now / DAY_SECONDS), additions(args)
+    add_to_total(args, bucket_id, EVERY_KIND, day, added)
+    add_to_total(args, bucket_id, args.kind, day, added)
     metrics.count('request.appended')
     return row
 end
