@@ -3120,6 +3120,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        account: str | None = None,
         since: float | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
@@ -3133,6 +3134,7 @@ class Procedures:
         stale_for: seconds beyond max_age in which it is taken stale
         lease: seconds that a leader has
         request: its row in the history when it is served from the cache
+        account: the tenant whose quotas and breakers the providers are; who asks when absent
         ticket: of the pending decision
         wait: seconds at the most
         since: an answer made since then is fresh, whatever max_age says
@@ -3154,6 +3156,8 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
+        if account is not None:
+            args["account"] = account
         if since is not None:
             args["since"] = since
         answer = await self._wait("lycosa.lookup.await", args, timeout, idempotent=False)
@@ -3170,6 +3174,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        account: str | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
         """Decide in one step who answers a question: hit (a fresh answer), stale (an old one; for one caller with the lease to refresh it), lease (the caller buys it from the provider named, whose units are reserved), pending (somebody else does) or denied. Never waits.
@@ -3182,6 +3187,7 @@ class Procedures:
         stale_for: seconds beyond max_age in which it is taken stale
         lease: seconds that a leader has
         request: its row in the history when it is served from the cache
+        account: the tenant whose quotas and breakers the providers are; who asks when absent
         Raises InvalidArgument, MemoryFull, QuotaUnknown, RequestExists.
         """
         args: dict[str, Any] = {"tenant": tenant, "key": key, "question": question, "providers": providers}
@@ -3193,6 +3199,8 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
+        if account is not None:
+            args["account"] = account
         answer = await self._call("lycosa.lookup.begin", args, timeout, idempotent=False)
         return _lookupdecision(answer)
 
@@ -3217,7 +3225,7 @@ class Procedures:
         cause: what went wrong: see the concepts page
         charged: whether the provider charges the call; false gives the units back
         amounts: true amounts where they are not as reserved
-        error: in words, without secrets
+        error: in words, without secrets; what the provider said itself behind a colon
         retry_after: what the provider told to wait
         Raises InvalidArgument, LeaseLost, QuotaUnknown.
         """

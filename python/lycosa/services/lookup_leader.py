@@ -278,7 +278,7 @@ class Leader:
         if lease.reservation_id is None:
             return
         tenant, id_, spent = (
-            search.identity.tenant,
+            search.account.tenant,
             lease.reservation_id,
             search.amounts(lease.provider, amounts),
         )
