@@ -3210,7 +3210,7 @@ class Procedures:
         tenant: str,
         key: str,
         token: str,
-        cause: Literal["transient", "throttled", "exhausted", "refused", "invalid"],
+        cause: Literal["transient", "late", "throttled", "exhausted", "refused", "invalid"],
         charged: bool,
         error: str,
         amounts: Sequence[LookupAmount] | None = None,

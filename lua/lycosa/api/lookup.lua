@@ -166,7 +166,7 @@ return {
             .. 'learn why.',
         args = {
             TENANT, KEY_ARG, TOKEN_ARG,
-            {'cause', T.enum{'transient', 'throttled', 'exhausted', 'refused', 'invalid'},
+            {'cause', T.enum{'transient', 'late', 'throttled', 'exhausted', 'refused', 'invalid'},
                 doc = 'what went wrong: see the concepts page'},
             CHARGED, AMOUNTS_ARG, {'error', REASON, doc = 'in words, without secrets; what the provider said itself behind a colon'},
             {'retry_after', SECONDS, optional = true, doc = 'what the provider told to wait'},

@@ -164,8 +164,9 @@ local function move(row, token, now)
     return {{'=', F.FAILURES, failures}, {'=', F.SINCE, within and row[F.SINCE] or now}}
 end
 
----Note a failure. `transient` ones move the breaker; `throttled` and `exhausted` ones block the provider for a time;
----`refused` ones switch it off until somebody switches it on.
+---Note a failure. `transient` ones move the breaker; `late` ones, whose caller had no time for the provider, are noted and
+---no more; `throttled` and `exhausted` ones block the provider for a time; `refused` ones switch it off until somebody
+---switches it on.
 ---@param account string
 ---@param provider string
 ---@param cause string
@@ -176,6 +177,8 @@ function health.failure(account, provider, cause, problem)
     local changes
     if cause == 'transient' then
         changes = move(row, problem.token, now)
+    elseif cause == 'late' then
+        changes = {}
     elseif cause == 'refused' then
         changes = {{'=', F.ENABLED, false}, {'=', F.BLOCKED_BY, 'refused'}}
     else

@@ -42,6 +42,9 @@ __all__ = ["LookupAnswer", "Lookups"]
 _log = structlog.get_logger("lycosa.lookups")
 
 _MOST_SECONDS: Final = 590.0
+# A provider that had less is not blamed for using it up; nor one that had less than this part of the usual deadline.
+_FAIR_SECONDS: Final = 2.0
+_FAIR_PART: Final = 0.25
 # That the gate takes.
 _MOST_PROVIDERS: Final = 8
 # What is under way at the end has this long to bring its answer home.
@@ -81,7 +84,8 @@ class Lookups:
         self._defining = asyncio.Lock()
         self._timeout = timeout
         self.metrics = LookupMetrics()
-        self._leader = Leader(procedures, self.metrics, self._spawn, ttl, stale_for)
+        fair = min(_FAIR_SECONDS, timeout * _FAIR_PART)
+        self._leader = Leader(procedures, self.metrics, self._spawn, ttl, stale_for, fair)
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
 
