@@ -147,10 +147,10 @@ def show(name: str, figures: dict[str, float], note: str = "") -> None:
     print(f"{name:<34} {rate:>9,.0f}/s  p50 {p50:6.2f} ms  p99 {p99:6.2f} ms  {note}".rstrip(), flush=True)
 
 
-def judge(name: str, ratio: float, goal: float) -> None:
-    """One ratio with its goal and ok or MISS."""
-    verdict = "ok" if ratio >= goal else "MISS"
-    print(f"{name:<34} {ratio:>9.2f}    >= {goal:g}  {verdict}", flush=True)
+def judge(name: str, ratio: float, goal: float | None = None) -> None:
+    """One ratio with its goal and ok or MISS; without a goal it is only shown."""
+    verdict = "" if goal is None else f"    >= {goal:g}  {'ok' if ratio >= goal else 'MISS'}"
+    print(f"{name:<34} {ratio:>9.2f}{verdict}", flush=True)
 
 
 def middle(rounds: list[dict[str, float]]) -> dict[str, float]:

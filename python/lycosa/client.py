@@ -332,7 +332,7 @@ class Client:
 
     def _translate_database(self, problem: TarantoolDatabaseError, name: str) -> LycosaError:
         if problem.code == _CATALOGUE_CODE:
-            return self._from_wire(str(problem.message))
+            return self.error_of(str(problem.message))
         if problem.code in _ACCESS_DENIED:
             return Denied(
                 f"the store refuses user {self._settings.tarantool_user}: {problem.message}",
@@ -350,8 +350,8 @@ class Client:
             f"{name} failed in the store; see its log", code="INTERNAL", details={"procedure": name}
         )
 
-    def _from_wire(self, text: str) -> LycosaError:
-        """Take `CODE: message {json}` apart (lua/lycosa/core/errors.lua puts it together)."""
+    def error_of(self, text: str) -> LycosaError:
+        """The error that is told as `CODE: message {json}`; lua/lycosa/core/errors.lua puts it together."""
         code, _, rest = text.partition(": ")
         message, brace, encoded = rest.partition(" {")
         try:

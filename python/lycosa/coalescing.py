@@ -1,8 +1,9 @@
-"""Gets that are issued in one tick of the event loop travel as one call.
+"""Calls that are issued in one tick of the event loop travel as one.
 
 A call costs the client far more than a key in it, so 64 tasks that each ask for one key are answered by one call of
-`*_many`. Which procedure is asked in place of which stands in the contract (`coalesce`); `lycosa.procedures` holds one
-Coalescer for each. Callers do not notice: each has its own deadline, its own error and may be cancelled alone.
+`*_many`, and 64 that each write a little are one transaction. Which procedure is called in place of which stands in the
+contract (`coalesce`); `lycosa.procedures` holds one Coalescer for each. Callers do not notice: each has its own
+deadline, its own error and may be cancelled alone.
 """
 
 import asyncio
@@ -14,78 +15,107 @@ from lycosa.errors import Internal, Invalid, LycosaError, TimedOut
 __all__ = ["Coalescer"]
 
 Call = Callable[..., Awaitable[Any]]
+# Makes an error of its text on the wire.
+Refused = Callable[[str], LycosaError]
 # Arguments that all callers of a batch share; None is an absent one.
 Shared = tuple[Hashable, ...]
+# Those of one batch: what they share, and whether they have the usual deadline.
+Group = tuple[Shared, bool]
 
 
 class _Batch:
-    """Keys of one tick with everybody who waits for them."""
+    """Elements of one tick with everybody who waits for them."""
 
-    __slots__ = ("alike", "loop", "shared", "timeout", "waiting")
+    __slots__ = ("alike", "elements", "group", "loop", "timeout", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, shared: Shared, timeout: float | None) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, group: Group) -> None:
         self.loop = loop
-        self.shared = shared
-        self.timeout = timeout
+        self.group = group
+        # Whoever has the usual deadline has that of the whole batch and needs no timer.
+        self.timeout = None if group[1] else 0.0
         # Who has the deadline of the whole batch, and so needs no timer.
         self.alike: list[asyncio.Future[Any]] = []
-        self.waiting: dict[str, list[asyncio.Future[Any]]] = {}
+        self.elements: list[Any] = []
+        # In the order of the elements: by the element itself where equal ones are one, else by its number.
+        self.waiting: dict[Hashable, list[asyncio.Future[Any]]] = {}
 
 
 class Coalescer:
-    """Answers `one(shared..., key)` for many callers by `many(shared..., keys)`.
+    """Answers `one(shared..., element)` for many callers by `many(shared..., elements)`.
 
-    Only for reads: what one caller asks for is asked again alone when the batch is refused as invalid, so that the
-    caller at fault gets the error and nobody else.
+    What is refused as a whole, with nothing done, is called again one by one, so that the caller at fault gets the
+    error and nobody else.
     """
 
     def __init__(
-        self, call: Call, *, one: str, many: str, shared: tuple[str, ...], key: str, keys: str, limit: int
+        self,
+        call: Call,
+        *,
+        one: str,
+        many: str,
+        shared: tuple[str, ...],
+        element: str | None,
+        elements: str,
+        limit: int,
+        reads: bool = True,
+        idempotent: bool = True,
+        refusals: tuple[type[LycosaError], ...] = (Invalid,),
+        refused: Refused | None = None,
     ) -> None:
-        """`one` and `many` are procedures, the rest names of their arguments; `limit` is the most keys of one call."""
+        """`one` and `many` are procedures, `shared`, `element` and `elements` names of their arguments.
+
+        Without a name for the element it is a map of arguments of `one`. `limit` is the most elements of a call.
+        Reads send what is equal once. `refusals` are errors of a call that has done nothing at all. With `refused`,
+        each answer of `many` is a pair: the answer or None, and the text of an error of this one, or None.
+        """
         self._call = call
         self._one = one
         self._many = many
         self._shared = shared
-        self._key = key
-        self._keys = keys
+        self._element = element
+        self._elements = elements
         self._limit = limit
-        self._open: dict[tuple[Shared, bool], _Batch] = {}
+        self._reads = reads
+        self._idempotent = idempotent
+        self._refusals = refusals
+        self._refused = refused
+        self._open: dict[Group, _Batch] = {}
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, shared: Shared, key: str, timeout: float | None) -> "asyncio.Future[Any]":
-        """The answer for one key, sent with all others of this tick that share the other arguments.
+    def ask(self, shared: Shared, element: Any, timeout: float | None) -> "asyncio.Future[Any]":
+        """The answer for one element, sent with all others of this tick that share the other arguments.
 
         `timeout` in seconds is this caller's alone; None is the client's own. Fails with what the call fails with.
         """
-        # Whoever has the usual deadline has that of the whole batch and needs no timer.
         group = (shared, timeout is None)
         batch = self._open.get(group) or self._begin(group)
         future = batch.loop.create_future()
         if timeout is not None:
+            if not timeout > 0:
+                self._expire(future)
+                return future
             self._limit_wait(batch, future, timeout)
         waiting = batch.waiting
+        key = element if self._reads else len(waiting)
         if key in waiting:
             waiting[key].append(future)
             return future
         waiting[key] = [future]
-        if len(waiting) == self._limit:
-            self._send(group, batch)
+        batch.elements.append(element)
+        if len(waiting) >= self._limit:
+            self._send(batch)
         return future
 
-    def _begin(self, group: tuple[Shared, bool]) -> _Batch:
+    def _begin(self, group: Group) -> _Batch:
         loop = asyncio.get_running_loop()
-        batch = self._open[group] = _Batch(loop, group[0], None if group[1] else 0.0)
+        batch = self._open[group] = _Batch(loop, group)
         # Runs after everything that is ready now, which is what a tick is.
-        loop.call_soon(self._send, group, batch)
+        loop.call_soon(self._send, batch)
         return batch
 
     def _limit_wait(self, batch: _Batch, future: "asyncio.Future[Any]", timeout: float) -> None:
         """Give a caller a deadline of its own. The call lives as long as its most patient caller."""
-        if not timeout > 0:
-            self._expire(future)
-            return
         assert batch.timeout is not None
         if timeout > batch.timeout:
             for hastier in batch.alike:
@@ -110,55 +140,71 @@ class Coalescer:
                 )
             )
 
-    def _send(self, group: tuple[Shared, bool], batch: _Batch) -> None:
+    def _send(self, batch: _Batch) -> None:
         """Close a batch and send it, if that was not done when it was full."""
-        if self._open.get(group) is batch:
-            del self._open[group]
+        if self._open.get(batch.group) is batch:
+            del self._open[batch.group]
+            if not batch.elements:
+                return
             task = batch.loop.create_task(self._answer(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, batch: _Batch) -> None:
-        keys = list(batch.waiting)
-        if len(keys) == 1:
-            await self._answer_alone(batch, keys[0], batch.timeout)
-            return
-        sent = batch.loop.time()
         try:
-            answers = await self._call(self._many, self._arguments(batch, self._keys, keys), batch.timeout)
-            if len(answers) != len(keys):
-                raise Internal(f"{self._many} answered {len(answers)} of {len(keys)} keys", code="INTERNAL")
-        except Invalid:
-            left = None if batch.timeout is None else batch.timeout - (batch.loop.time() - sent)
-            await asyncio.gather(*(self._answer_alone(batch, key, left) for key in keys))
+            outcomes = await self._outcomes(batch)
         except BaseException as problem:
+            # The loop ends.
             for waiting in batch.waiting.values():
                 _fail(waiting, problem)
-            if not isinstance(problem, Exception):
-                raise
-        else:
-            for waiting, answer in zip(batch.waiting.values(), answers, strict=False):
-                for future in waiting:
-                    if not future.done():
-                        future.set_result(answer)
+            raise
+        for waiting, outcome in zip(batch.waiting.values(), outcomes, strict=True):
+            if isinstance(outcome, Exception):
+                _fail(waiting, outcome)
+            else:
+                _give(waiting, outcome)
 
-    async def _answer_alone(self, batch: _Batch, key: str, timeout: float | None) -> None:
-        """One key by the procedure that its callers named, so that an error speaks of their own argument."""
-        waiting = batch.waiting[key]
+    async def _outcomes(self, batch: _Batch) -> list[Any]:
+        """The answer or the error of every element."""
+        elements, timeout = batch.elements, batch.timeout
+        if len(elements) == 1:
+            return [await self._alone(batch, elements[0], timeout)]
+        sent = batch.loop.time()
         try:
-            answer = await self._call(self._one, self._arguments(batch, self._key, key), timeout)
-        except BaseException as problem:
-            _fail(waiting, problem)
-            if not isinstance(problem, Exception):
-                raise
-        else:
-            for future in waiting:
-                if not future.done():
-                    future.set_result(answer)
+            arguments = {self._elements: elements, **self._given(batch)}
+            answers = await self._call(self._many, arguments, timeout, idempotent=self._idempotent)
+        except self._refusals:
+            left = None if timeout is None else timeout - (batch.loop.time() - sent)
+            return await asyncio.gather(*(self._alone(batch, element, left) for element in elements))
+        except Exception as problem:
+            return [problem] * len(elements)
+        if len(answers) != len(elements):
+            counted = f"{len(answers)} answers to {len(elements)} callers"
+            return [Internal(f"{self._many} gave {counted}", code="INTERNAL")] * len(elements)
+        if self._refused is None:
+            return list(answers)
+        return [answer if refused is None else self._refused(refused) for answer, refused in answers]
 
-    def _arguments(self, batch: _Batch, name: str, value: object) -> dict[str, object]:
-        given = zip(self._shared, batch.shared, strict=True)
-        return {name: value, **{shared: value for shared, value in given if value is not None}}
+    async def _alone(self, batch: _Batch, element: Any, timeout: float | None) -> Any:
+        """The answer to one element or its error, by the procedure that its callers named: the error speaks of their
+        own argument.
+        """
+        own = element if self._element is None else {self._element: element}
+        arguments = {**own, **self._given(batch)}
+        try:
+            return await self._call(self._one, arguments, timeout, idempotent=self._idempotent)
+        except Exception as problem:
+            return problem
+
+    def _given(self, batch: _Batch) -> dict[str, object]:
+        given = zip(self._shared, batch.group[0], strict=True)
+        return {name: value for name, value in given if value is not None}
+
+
+def _give(waiting: "list[asyncio.Future[Any]]", answer: Any) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(answer)
 
 
 def _fail(waiting: "list[asyncio.Future[Any]]", problem: BaseException) -> None:

@@ -1605,6 +1605,17 @@ def _quotastate(value: Any) -> QuotaState:
     return _new(QuotaState, value if len(value) == 5 else value[:5])
 
 
+class QuotaTaken(NamedTuple):
+    """QuotaTaken as the store answers it."""
+
+    answer: list[QuotaState] | None
+    refused: str | None
+
+
+def _quotataken(value: Any) -> QuotaTaken:
+    return QuotaTaken(None if value[0] is None else [_quotastate(item) for item in value[0]], value[1])
+
+
 class ZonedQuotaPage(NamedTuple):
     """ZonedQuotaPage as the store answers it."""
 
@@ -2046,7 +2057,7 @@ class Procedures:
     """Every procedure of the store: one map of arguments, checked by the store."""
 
     def __init__(self, client: Client, *, coalesce: bool = True) -> None:
-        """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""
+        """Over an open (or starting) client. `coalesce` sends calls of one tick as one."""
         self._call: Callable[..., Awaitable[Any]] = client.call
         self._wait: Callable[..., Awaitable[Any]] = client.wait
         # Unix seconds by the server's wall clock.
@@ -2060,9 +2071,24 @@ class Procedures:
                     "tenant",
                     "stale",
                 ),
-                key="key",
-                keys="keys",
+                element="key",
+                elements="keys",
                 limit=32,
+            )
+            if coalesce
+            else None
+        )
+        self._cache_set = (
+            Coalescer(
+                client.call,
+                one="lycosa.cache.set",
+                many="lycosa.cache.set_many",
+                shared=("tenant",),
+                element=None,
+                elements="entries",
+                limit=32,
+                reads=False,
+                refusals=(Invalid, MemoryFull),
             )
             if coalesce
             else None
@@ -2076,9 +2102,25 @@ class Procedures:
                     "tenant",
                     "namespace",
                 ),
-                key="key",
-                keys="keys",
+                element="key",
+                elements="keys",
                 limit=32,
+            )
+            if coalesce
+            else None
+        )
+        self._quota_take = (
+            Coalescer(
+                client.call,
+                one="lycosa.quota.take",
+                many="lycosa.quota.take_many",
+                shared=("tenant",),
+                element="claims",
+                elements="takes",
+                limit=32,
+                reads=False,
+                idempotent=False,
+                refused=client.error_of,
             )
             if coalesce
             else None
@@ -2272,7 +2314,7 @@ class Procedures:
         tags: names by which it can be invalidated
         Raises MemoryFull.
         """
-        args: dict[str, Any] = {"tenant": tenant, "key": key, "value": value, "ttl": ttl}
+        args: dict[str, Any] = {"key": key, "value": value, "ttl": ttl}
         if media_type is not None:
             args["media_type"] = media_type
         if stale_for is not None:
@@ -2281,7 +2323,11 @@ class Procedures:
             args["negative"] = negative
         if tags is not None:
             args["tags"] = tags
-        answer = await self._call("lycosa.cache.set", args, timeout)
+        if self._cache_set is not None and len(value) <= 16384:
+            answer = await self._cache_set.ask((tenant,), args, timeout)
+        else:
+            args |= {"tenant": tenant}
+            answer = await self._call("lycosa.cache.set", args, timeout)
         return _cachetimes(answer)
 
     async def cache_set_many(
@@ -3658,9 +3704,24 @@ class Procedures:
         claims: what to take, each limit once
         Raises InvalidArgument, QuotaExceeded, QuotaUnknown.
         """
-        args: dict[str, Any] = {"tenant": tenant, "claims": claims}
-        answer = await self._call("lycosa.quota.take", args, timeout, idempotent=False)
+        if self._quota_take is not None:
+            answer = await self._quota_take.ask((tenant,), claims, timeout)
+        else:
+            args: dict[str, Any] = {"tenant": tenant, "claims": claims}
+            answer = await self._call("lycosa.quota.take", args, timeout, idempotent=False)
         return [_quotastate(item) for item in answer]
+
+    async def quota_take_many(
+        self, *, tenant: str, takes: Sequence[Sequence[QuotaClaim]], timeout: float | None = None
+    ) -> list[QuotaTaken]:
+        """Many takes, each decided alone in their order, in one transaction. One that is refused changes nothing and undoes no other: its outcome holds the error instead of the answer.
+
+        tenant: whose limits
+        takes: the claims of each
+        """
+        args: dict[str, Any] = {"tenant": tenant, "takes": takes}
+        answer = await self._call("lycosa.quota.take_many", args, timeout, idempotent=False)
+        return [_quotataken(item) for item in answer]
 
     async def quota_zoned(
         self, *, cursor: str | None = None, limit: int | None = None, timeout: float | None = None

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from lycosa.coalescing import Coalescer
-from lycosa.errors import Internal, Invalid, TimedOut, Unavailable
+from lycosa.errors import Exhausted, Internal, Invalid, TimedOut, Unavailable
 
 Call = tuple[str, dict[str, Any], float | None]
 
@@ -20,7 +20,8 @@ class Store:
         self.gate: asyncio.Event | None = None
         self.refuse: Callable[[str], Exception | None] = lambda key: None
 
-    async def call(self, name: str, args: dict[str, Any], timeout: float | None) -> Any:
+    async def call(self, name: str, args: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
+        assert idempotent
         self.calls.append((name, args, timeout))
         if self.gate is not None:
             await self.gate.wait()
@@ -41,7 +42,13 @@ def store() -> Store:
 @pytest.fixture
 def coalescer(store: Store) -> Coalescer:
     return Coalescer(
-        store.call, one="get", many="get_many", shared=("tenant", "stale"), key="key", keys="keys", limit=100
+        store.call,
+        one="get",
+        many="get_many",
+        shared=("tenant", "stale"),
+        element="key",
+        elements="keys",
+        limit=100,
     )
 
 
@@ -163,7 +170,7 @@ async def test_everybody_gets_an_error_of_its_own(store: Store, coalescer: Coale
 async def test_an_answer_of_another_length_is_nobodys(
     coalescer: Coalescer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def short(name: str, args: dict[str, Any], timeout: float | None) -> Any:
+    async def short(name: str, args: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
         return ["A"]
 
     monkeypatch.setattr(coalescer, "_call", short)
@@ -197,3 +204,68 @@ async def test_deadlines_leave_no_timer_behind(coalescer: Coalescer, monkeypatch
     assert answers == list("ABCDE")
     await asyncio.sleep(0)
     assert [handle.cancelled() for handle in handles] == [True] * 3
+
+
+class Ledger:
+    """Takes what is not 0, one by one or many at once, and refuses a list with "nonsense" as a whole."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, Any, bool]] = []
+        self.lost = False
+
+    async def call(self, name: str, args: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
+        claims = args["takes"] if name == "take_many" else [args["claims"]]
+        self.calls.append((name, claims, idempotent))
+        if self.lost:
+            raise Unavailable("lost", code="CONNECTION_LOST")
+        if "nonsense" in claims:
+            raise Invalid("nonsense", code="INVALID_ARGUMENT")
+        if name == "take":
+            return ["left", claims[0]]
+        return [[None, f"NONE_LEFT: {one}"] if one == 0 else [["left", one], None] for one in claims]
+
+
+@pytest.fixture
+def ledger() -> Ledger:
+    return Ledger()
+
+
+def takes(ledger: Ledger, *claims: object) -> list[asyncio.Future[Any]]:
+    coalescer = Coalescer(
+        ledger.call,
+        one="take",
+        many="take_many",
+        shared=("tenant",),
+        element="claims",
+        elements="takes",
+        limit=3,
+        reads=False,
+        idempotent=False,
+        refused=lambda text: Exhausted(text, code=text.partition(":")[0]),
+    )
+    return [coalescer.ask(("acme",), one, None) for one in claims]
+
+
+async def test_what_is_written_is_sent_as_often_as_it_is_asked_and_never_again(ledger: Ledger) -> None:
+    assert await asyncio.gather(*takes(ledger, [1], [1], [1], [2])) == [
+        ["left", [1]], ["left", [1]], ["left", [1]], ["left", [2]]
+    ]  # fmt: skip
+    assert ledger.calls == [("take_many", [[1], [1], [1]], False), ("take", [[2]], False)]
+    ledger.lost = True
+    lost = await asyncio.gather(*takes(ledger, 1, 2), return_exceptions=True)
+    assert [type(one) for one in lost] == [Unavailable, Unavailable]
+    assert len(ledger.calls) == 3
+
+
+async def test_one_that_is_refused_leaves_the_others_theirs(ledger: Ledger) -> None:
+    first, refused, last = await asyncio.gather(*takes(ledger, 1, 0, 2), return_exceptions=True)
+    assert (first, last) == (["left", 1], ["left", 2])
+    assert isinstance(refused, Exhausted)
+    assert (refused.code, len(ledger.calls)) == ("NONE_LEFT", 1)
+
+
+async def test_what_was_refused_as_a_whole_is_written_one_by_one(ledger: Ledger) -> None:
+    first, refused, last = await asyncio.gather(*takes(ledger, 1, "nonsense", 2), return_exceptions=True)
+    assert (first, last) == (["left", 1], ["left", 2])
+    assert isinstance(refused, Invalid)
+    assert [name for name, *_ in ledger.calls] == ["take_many", "take", "take", "take"]

@@ -138,7 +138,7 @@ def test_gets_are_coalesced_where_the_contract_says_so() -> None:
     compile(text, "procedures.py", "exec")
     assert (
         'one="lycosa.thing.get", many="lycosa.thing.get_many", shared=("tenant", "stale", ), '
-        'key="key", keys="keys", limit=7) if coalesce else None' in text
+        'element="key", elements="keys", limit=7) if coalesce else None' in text
     )
     assert "await self._thing_get.ask((tenant, stale, ), key, timeout)" in text
     assert "self._thing_get_many" not in text
@@ -158,6 +158,58 @@ def test_gets_are_coalesced_where_the_contract_says_so() -> None:
 def test_what_is_no_list_of_the_other_is_not_coalesced(changes: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=r"thing\.get "):
         python.module(coalesced(**changes))
+
+
+def written(**changes: Any) -> dict[str, Any]:
+    """A contract with a put that is called for many values at once, each with an outcome of its own."""
+    plain = {
+        "access": "app",
+        "mode": "write",
+        "doc": "Put.",
+        "idempotent": False,
+        "digest": "1",
+        "errors": [],
+    }
+    tenant = {"name": "tenant", "type": NAME}
+    key, value = {"name": "key", "type": NAME}, {"name": "value", "type": {"kind": "bytes", "max": 10**6}}
+    kept = {"name": "kept", "type": {"kind": "boolean"}, "optional": True, "default": False}
+    item = {"kind": "record", "name": "Item", "form": "map", "fields": [key, value, kept]}
+    outcome = {
+        "kind": "record", "name": "Outcome", "form": "array", "fields": [
+            {"name": "answer", "type": {"kind": "nullable", "of": ENTRY}},
+            {"name": "refused", "type": {"kind": "nullable", "of": {"kind": "text", "max": 9}}},
+        ],
+    }  # fmt: skip
+    put = plain | {"name": "thing.put", "coalesce": "thing.put_many", "returns": ENTRY}
+    put |= {"args": [tenant, key, value, kept | {"doc": "in other words"}]}
+    many = plain | {"name": "thing.put_many", "returns": {"kind": "list", "of": outcome}}
+    many |= {"args": [tenant, {"name": "items", "type": {"kind": "list", "max": 99, "of": item}}]}
+    return {"digest": "0", "errors": CONTRACT["errors"], "procedures": [put, many | changes]}
+
+
+def test_writes_are_coalesced_by_their_own_arguments_and_large_ones_are_not() -> None:
+    text = python.module(written())
+    compile(text, "procedures.py", "exec")
+    assert (
+        'shared=("tenant", ), element=None, elements="items", limit=32, reads=False, idempotent=False, '
+        "refused=client.error_of) if coalesce else None" in text
+    )
+    assert "if self._thing_put is not None and len(value) <= 16384:" in text
+    assert "await self._thing_put.ask((tenant, ), args, timeout)" in text
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mode": "read"},
+        {"args": [{"name": "items", "type": {"kind": "list", "max": 9, "of": NAME}}]},
+        {"returns": {"kind": "list", "of": ENTRY | {"name": "Other"}}},
+        {"returns": {"kind": "list", "of": NAME}},
+    ],
+)
+def test_what_is_no_list_of_the_writes_is_not_coalesced(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=r"thing\.put "):
+        python.module(written(**changes))
 
 
 def test_bytes_are_bytes_though_the_wire_gives_text() -> None:

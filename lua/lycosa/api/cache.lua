@@ -48,7 +48,7 @@ return {
         returns = T.list(T.nullable(ENTRY), {max = 100}), errors = {}, run = cache.get_many,
     },
     {
-        name = 'cache.set', access = 'app', mode = 'write', idempotent = true,
+        name = 'cache.set', access = 'app', mode = 'write', idempotent = true, coalesce = 'cache.set_many',
         doc = 'Store a value under a key for a time, in place of what was there. Entries that were not read of late go '
             .. 'when the budget is spent; refused with MEMORY_FULL only while memory is over 80 % full and all that may '
             .. 'go would not do.',

@@ -173,12 +173,23 @@ return {
         errors = {'QUOTA_IN_USE'}, run = quota.remove,
     },
     {
-        name = 'quota.take', access = 'app', mode = 'write',
+        name = 'quota.take', access = 'app', mode = 'write', coalesce = 'quota.take_many',
         doc = 'Take units from every named limit, all or nothing. A refusal changes nothing; it names the limit that '
             .. 'has to be waited for longest, what is left of it and how long. Slots are not taken but reserved.',
         args = {TENANT, {'claims', CLAIMS, doc = 'what to take, each limit once'}},
         returns = T.list(QUOTA_STATE, {max = fields.MAX_CLAIMS}),
         errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'QUOTA_EXCEEDED'}, run = quota.take,
+    },
+    {
+        name = 'quota.take_many', access = 'app', mode = 'write',
+        doc = 'Many takes, each decided alone in their order, in one transaction. One that is refused changes nothing '
+            .. 'and undoes no other: its outcome holds the error instead of the answer.',
+        args = {TENANT, {'takes', T.list(CLAIMS, {max = 64}), doc = 'the claims of each'}},
+        returns = T.list(T.record('QuotaTaken', {
+            {'answer', T.nullable(T.list(QUOTA_STATE, {max = fields.MAX_CLAIMS}))},
+            {'refused', T.nullable(T.text{max = 511}), doc = 'an error of quota.take as it crosses the wire'},
+        }, {form = 'array'}), {max = 64}),
+        errors = {}, run = quota.take_many,
     },
     {
         name = 'quota.reserve', access = 'app', mode = 'write', idempotent = true,

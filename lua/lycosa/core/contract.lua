@@ -30,7 +30,7 @@ local ACCESS = {read = true, app = true, worker = true, admin = true}
 ---@field prepare nil|fun(args: table): any what a write has to wait for, such as the disk, before its transaction begins;
 ---its answer goes to `run`. Left out where the caller's own transaction is joined
 ---@field packs string? field of the answer, a list of tuples, that a caller may ask for as one string of MessagePack
----@field coalesce string? the procedure that answers many such calls at once: `keys` for `key`, answers in their order
+---@field coalesce string? the procedure that does many such calls at once: a list of what differs, answered in its order
 ---@field idempotent boolean? a repeated call with the same arguments does no harm; reads always are
 
 local function check_declaration(declaration)

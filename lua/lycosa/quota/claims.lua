@@ -120,6 +120,25 @@ function claims.take(args)
     return states
 end
 
+---Many takes, each decided alone in their order. One that is refused changes nothing and undoes no other.
+---@param args {tenant: string, takes: {quota: string, amount: number}[][]}
+---@return table[] {states, null} or {null, text of the error} for every take
+function claims.take_many(args)
+    local takes, one, outcomes = args.takes, {tenant = args.tenant}, {}
+    for i = 1, #takes do
+        one.claims = takes[i]
+        local ok, answer = pcall(claims.take, one)
+        if ok then
+            outcomes[i] = {answer, box.NULL}
+        elseif errors.parse(answer) ~= nil then
+            outcomes[i] = {box.NULL, tostring(answer)}
+        else
+            error(answer, 0)
+        end
+    end
+    return outcomes
+end
+
 ---Whether the units are there, but 80 % of one of the limits are taken; of rates it is nothing to be saved. Raises
 ---QUOTA_UNKNOWN.
 ---@param tenant string

@@ -13,7 +13,7 @@ return {
     list = limits.list,
     remove = limits.remove,
     reset = limits.reset,
-    take = claims.take,
+    take = claims.take, take_many = claims.take_many,
     is_near = claims.is_near,
     reserve = reservations.reserve,
     settle = reservations.settle,

@@ -3,7 +3,9 @@
 import keyword
 import textwrap
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
+
+from lycosa.codegen.coalescing import LARGE, Coalescing, coalescing
 
 Type = dict[str, Any]
 
@@ -191,76 +193,42 @@ def _argument_record(record: Type) -> str:
     return "\n".join(lines)
 
 
-# Keys of one coalesced call. While the client takes the first answer of a tick apart, the server works on the
-# next; with all keys in one call each would wait for the other.
-_MOST_COALESCED = 32
-
-
-class _Coalescing(NamedTuple):
-    """How a procedure is asked for many keys at once: by which other, and which of its arguments becomes a list."""
-
-    many: str
-    shared: list[str]
-    key: str
-    keys: str
-    limit: int
-
-
-def _coalescing(procedure: Type, procedures: dict[str, Type]) -> _Coalescing | None:
-    """None when it is always asked alone.
-
-    The two procedures take the same arguments, but for one and the list of it, and the list is answered in order.
-    """
-    name, coalesce = procedure["name"], procedure.get("coalesce")
-    if coalesce is None:
-        return None
-    many = procedures.get(coalesce)
-    if many is None:
-        raise ValueError(f"{name} is coalesced into {coalesce}, which is not declared")
-    own = {arg["name"]: arg["type"] for arg in procedure["args"]}
-    others = {arg["name"]: arg["type"] for arg in many["args"]}
-    shared = [arg for arg in own if own[arg] == others.get(arg)]
-    key, keys = [arg for arg in own if arg not in shared], [arg for arg in others if arg not in shared]
-    fits = (
-        len(key) == len(keys) == 1
-        and others[keys[0]]["kind"] == many["returns"]["kind"] == "list"
-        and others[keys[0]]["of"] == own[key[0]]
-        and many["returns"]["of"] == procedure["returns"]
-        and procedure["mode"] == many["mode"] == "read"
-        and not (procedure.get("packs") or many.get("packs"))
-    )
-    if not fits:
-        raise ValueError(f"{name} cannot be coalesced into {coalesce}, which is not the same for a list")
-    return _Coalescing(coalesce, shared, key[0], keys[0], min(_MOST_COALESCED, int(others[keys[0]]["max"])))
-
-
 def _attribute(name: str) -> str:
     return f"_{name.replace('.', '_')}"
 
 
 def _constructor(procedures: dict[str, Type]) -> str:
-    found = [(name, how) for name in procedures if (how := _coalescing(procedures[name], procedures))]
+    found = [(name, how) for name in procedures if (how := coalescing(procedures[name], procedures))]
     lines = [
         "    def __init__(self, client: Client, *, coalesce: bool = True) -> None:",
-        '        """Over an open (or starting) client. `coalesce` sends the gets of one tick as one call."""',
+        '        """Over an open (or starting) client. `coalesce` sends calls of one tick as one."""',
         "        self._call: Callable[..., Awaitable[Any]] = client.call",
         "        self._wait: Callable[..., Awaitable[Any]] = client.wait",
         "        # Unix seconds by the server's wall clock.",
         "        self.server_time = client.server_time",
     ]
     for name, how in found:
-        shared = "".join(f'"{argument}", ' for argument in how.shared)
+        element = f'"{how.element}"' if how.element else "None"
+        refusals = ", ".join(["Invalid", *(class_name(code) for code in how.errors)])
+        options = "" if how.reads else ", reads=False"
+        options += "" if how.idempotent else ", idempotent=False"
+        options += f", refusals=({refusals})" if how.errors else ""
+        options += ", refused=client.error_of" if how.outcomes else ""
         lines.append(
-            f"        self.{_attribute(name)} = Coalescer(client.call, "
-            f'one="lycosa.{name}", many="lycosa.{how.many}", shared=({shared}), '
-            f'key="{how.key}", keys="{how.keys}", limit={how.limit}) if coalesce else None'
+            f'        self.{_attribute(name)} = Coalescer(client.call, one="lycosa.{name}", '
+            f'many="lycosa.{how.many}", shared=({_listed(how.shared, quoted=True)}), element={element}, '
+            f'elements="{how.elements}", limit={how.limit}{options}) if coalesce else None'
         )
     return "\n".join(lines)
 
 
-def _asking(procedure: Type, how: _Coalescing | None) -> list[str]:
-    """The lines that send the arguments and take the answer."""
-    name, args = procedure["name"], procedure["args"]
+def _listed(names: list[str], *, quoted: bool) -> str:
+    """Inside of a tuple, of one name too."""
+    return "".join(f'"{name}", ' if quoted else f"{_field_name(name)}, " for name in names)
+
+
+def _gathered(args: list[Type]) -> list[str]:
+    """The lines that put what is given of some arguments into a map."""
     literal = ", ".join(
         f'"{arg["name"]}": {_field_name(arg["name"])}' for arg in args if not arg.get("optional")
     )
@@ -269,21 +237,39 @@ def _asking(procedure: Type, how: _Coalescing | None) -> list[str]:
         if arg.get("optional"):
             lines.append(f"if {_field_name(arg['name'])} is not None:")
             lines.append(f'    args["{arg["name"]}"] = {_field_name(arg["name"])}')
+    return lines
+
+
+def _sending(procedure: Type) -> str:
+    name = procedure["name"]
     options = "" if procedure["idempotent"] else ", idempotent=False"
     options += ", packed=True" if procedure.get("packs") else ""
     send = "_wait" if procedure["mode"] == "wait" else "_call"
-    lines.append(f'answer = await self.{send}("lycosa.{name}", args, timeout{options})')
-    if procedure["returns"]["kind"] == "none":
-        lines[-1] = lines[-1].replace("answer = ", "")
+    answer = "" if procedure["returns"]["kind"] == "none" else "answer = "
+    return f'{answer}await self.{send}("lycosa.{name}", args, timeout{options})'
+
+
+def _asking(procedure: Type, how: Coalescing | None) -> list[str]:
+    """The lines that send the arguments and take the answer."""
+    alone = [*_gathered(procedure["args"]), _sending(procedure)]
     if how is None:
-        return lines
-    shared = "".join(f"{_field_name(argument)}, " for argument in how.shared)
-    attribute, key = _attribute(name), _field_name(how.key)
+        return alone
+    attribute, shared = _attribute(procedure["name"]), _listed(how.shared, quoted=False)
+    lines, element = [], "args"
+    if how.element is None:
+        lines = _gathered([arg for arg in procedure["args"] if arg["name"] not in how.shared])
+        rest = [arg for arg in procedure["args"] if arg["name"] in how.shared]
+        alone = [line.replace("args: dict[str, Any] =", "args |=") for line in _gathered(rest)]
+        alone.append(_sending(procedure))
+    else:
+        element = _field_name(how.element)
+    small = "".join(f" and len({_field_name(value)}) <= {LARGE}" for value in how.values)
     return [
-        f"if self.{attribute} is not None:",
-        f"    answer = await self.{attribute}.ask(({shared}), {key}, timeout)",
+        *lines,
+        f"if self.{attribute} is not None{small}:",
+        f"    answer = await self.{attribute}.ask(({shared}), {element}, timeout)",
         "else:",
-        *(f"    {line}" for line in lines),
+        *(f"    {line}" for line in alone),
     ]
 
 
@@ -299,7 +285,7 @@ def _method(procedure: Type, procedures: dict[str, Type]) -> str:
     returns = hint(procedure["returns"], argument=False)
     lines = [f"    async def {name.replace('.', '_')}(self, *, {', '.join(signature)}) -> {returns}:"]
     lines.append(textwrap.indent(_docstring(procedure), "        "))
-    lines += [f"        {line}" for line in _asking(procedure, _coalescing(procedure, procedures))]
+    lines += [f"        {line}" for line in _asking(procedure, coalescing(procedure, procedures))]
     if procedure["returns"]["kind"] == "none":
         return "\n".join(lines)
     if procedure.get("packs"):

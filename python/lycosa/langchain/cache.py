@@ -11,10 +11,8 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, Generati
 
 from lycosa.errors import LycosaError
 from lycosa.langchain.connection import LycosaConnection
-from lycosa.langchain.gathered_puts import GatheredPuts
 from lycosa.langchain.messages import fields_of, message_of, name_of
 from lycosa.services import Services
-from lycosa.services.cache import Item
 
 __all__ = ["LycosaCache"]
 
@@ -50,7 +48,6 @@ class LycosaCache(BaseCache):
         self._ttl = ttl
         self._prefix = prefix
         self._patience = patience
-        self._puts = GatheredPuts(connection.identity, patience)
 
     def lookup(self, prompt: str, llm_string: str) -> RETURN_VAL_TYPE | None:
         """The kept answer, None when there is none."""
@@ -112,7 +109,14 @@ class LycosaCache(BaseCache):
         key = self._key(prompt, llm_string)
         try:
             value = _encoded(answer)
-            await self._puts.put(services, Item(key, value, self._ttl, _MESSAGE_PACK))
+            await services.cache.set(
+                self._connection.identity,
+                key,
+                value,
+                ttl=self._ttl,
+                media_type=_MESSAGE_PACK,
+                timeout=self._patience,
+            )
         except (TypeError, ValueError) as problem:
             _log.warning("llm_answer_not_kept", problem=str(problem), key=key)
 
