@@ -23,6 +23,7 @@ from typing import Any
 import asynctnt
 import uvloop
 
+from benchmarks import processors
 from lycosa.errors import TimedOut
 from lycosa.procedures import Procedures, connect
 from lycosa.settings import Settings
@@ -255,9 +256,11 @@ async def main(quick: bool) -> None:
     gc.set_threshold(700, 10, 1000)
     count = QUICK_CUSTOMERS if quick else CUSTOMERS
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
+    processors.of_servers()
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data:
         store = Store(Path(data), LYCOSA_MEMORY_MB=str(MEMORY_MB))
         store.start()
+        processors.of_clients()
         try:
             started = time.perf_counter()
             fill(store, count)

@@ -35,18 +35,11 @@ local NO_SALT, NO_HASH = ('0'):rep(32), ('0'):rep(64)
 -- id -> {tenant, when}: used since it was last written down. A read that wrote would be no read.
 local uses, uses_count = {}, 0
 
-local function or_null(value)
-    if value == nil then
-        return box.NULL
-    end
-    return value
-end
-
 -- What is told of a key: everything but salt and hash.
 local function shown(row)
     return {
-        row[ID], row[NAME], row[SCOPES], row[CREATED], or_null(row[CREATOR]), or_null(row[EXPIRES]),
-        or_null(row[REVOKED]), or_null(row[USED]),
+        row[ID], row[NAME], row[SCOPES], row[CREATED], row[CREATOR] or box.NULL, row[EXPIRES] or box.NULL,
+        row[REVOKED] or box.NULL, row[USED] or box.NULL,
     }
 end
 
@@ -109,8 +102,8 @@ function access.create(args)
     local salt = digest.urandom(16):hex()
     local forgotten = args.expires_at ~= nil and args.expires_at + KEPT_FOR or box.NULL
     return shown(box.space.access_key:insert{
-        args.tenant, bucket.of(args.tenant), args.id, args.name, scopes, now, or_null(args.created_by),
-        or_null(args.expires_at), box.NULL, box.NULL, forgotten, salt, hash_of(salt, args.proof),
+        args.tenant, bucket.of(args.tenant), args.id, args.name, scopes, now, args.created_by or box.NULL,
+        args.expires_at or box.NULL, box.NULL, box.NULL, forgotten, salt, hash_of(salt, args.proof),
     })
 end
 
@@ -131,7 +124,7 @@ function access.list(args)
     for i, row in ipairs(rows) do
         rows[i] = shown(row)
     end
-    return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
+    return {rows = rows, next = next_text or box.NULL, previous = previous_text or box.NULL}
 end
 
 ---End a key at once. One that was revoked before stays as it was. Raises ACCESS_KEY_NOT_FOUND.
@@ -177,7 +170,7 @@ function access.authenticate(args)
         refuse('has expired')
     end
     note_use(row, now)
-    return {tenant = row[TENANT], scopes = row[SCOPES], expires_at = or_null(row[EXPIRES])}
+    return {tenant = row[TENANT], scopes = row[SCOPES], expires_at = row[EXPIRES] or box.NULL}
 end
 
 -- Write down when keys were last used, at most `limit` of them. The daemon comes by once a minute.

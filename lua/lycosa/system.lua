@@ -52,21 +52,13 @@ function system.figures()
     }
 end
 
--- nil and absent are one: not known.
-local function or_null(value)
-    if value == nil then
-        return box.NULL
-    end
-    return value
-end
-
 ---The fill of the memory, its growth, what takes it, and how it is split by size of rows.
 function system.memory()
     local figures = memory.figures()
     return {
         quota_bytes = figures.quota, used_bytes = figures.used, live_bytes = figures.live,
         item_bytes = figures.items_used, lua_bytes = math.floor(figures.lua_used), vinyl_bytes = figures.vinyl,
-        growth = or_null(figures.growth), seconds_to_full = or_null(figures.seconds_to_full),
+        growth = figures.growth or box.NULL, seconds_to_full = figures.seconds_to_full or box.NULL,
         spaces = figures.spaces, size_classes = figures.size_classes,
     }
 end

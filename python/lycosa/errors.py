@@ -16,7 +16,7 @@ them. Surfaces map kinds, never codes.
 """
 
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Self
 
 __all__ = [
     "Conflict",
@@ -64,6 +64,12 @@ class Invalid(LycosaError):
 
     kind = "invalid"
     exit_status = 2
+
+    @classmethod
+    def argument(cls, name: str, problem: str) -> Self:
+        """An argument at fault, in the store's own words for it. `problem` is a predicate, such as `is empty`."""
+        details = {"argument": name, "problem": problem}
+        return cls(f"argument {name} {problem}", code="INVALID_ARGUMENT", details=details)
 
 
 class Denied(LycosaError):

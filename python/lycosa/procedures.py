@@ -3166,6 +3166,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        account: str | None = None,
         since: float | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
@@ -3179,6 +3180,7 @@ class Procedures:
         stale_for: seconds beyond max_age in which it is taken stale
         lease: seconds that a leader has
         request: its row in the history when it is served from the cache
+        account: the tenant whose quotas and breakers the providers are; who asks when absent
         ticket: of the pending decision
         wait: seconds at the most
         since: an answer made since then is fresh, whatever max_age says
@@ -3200,6 +3202,8 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
+        if account is not None:
+            args["account"] = account
         if since is not None:
             args["since"] = since
         answer = await self._wait("lycosa.lookup.await", args, timeout, idempotent=False)
@@ -3216,6 +3220,7 @@ class Procedures:
         stale_for: float | None = None,
         lease: float | None = None,
         request: LookupRequest | None = None,
+        account: str | None = None,
         timeout: float | None = None,
     ) -> LookupDecision:
         """Decide in one step who answers a question: hit (a fresh answer), stale (an old one; for one caller with the lease to refresh it), lease (the caller buys it from the provider named, whose units are reserved), pending (somebody else does) or denied. Never waits.
@@ -3228,6 +3233,7 @@ class Procedures:
         stale_for: seconds beyond max_age in which it is taken stale
         lease: seconds that a leader has
         request: its row in the history when it is served from the cache
+        account: the tenant whose quotas and breakers the providers are; who asks when absent
         Raises InvalidArgument, MemoryFull, QuotaUnknown, RequestExists.
         """
         args: dict[str, Any] = {"tenant": tenant, "key": key, "question": question, "providers": providers}
@@ -3239,6 +3245,8 @@ class Procedures:
             args["lease"] = lease
         if request is not None:
             args["request"] = request
+        if account is not None:
+            args["account"] = account
         answer = await self._call("lycosa.lookup.begin", args, timeout, idempotent=False)
         return _lookupdecision(answer)
 
@@ -3248,7 +3256,7 @@ class Procedures:
         tenant: str,
         key: str,
         token: str,
-        cause: Literal["transient", "throttled", "exhausted", "refused", "invalid"],
+        cause: Literal["transient", "late", "throttled", "exhausted", "refused", "invalid"],
         charged: bool,
         error: str,
         amounts: Sequence[LookupAmount] | None = None,
@@ -3263,7 +3271,7 @@ class Procedures:
         cause: what went wrong: see the concepts page
         charged: whether the provider charges the call; false gives the units back
         amounts: true amounts where they are not as reserved
-        error: in words, without secrets
+        error: in words, without secrets; what the provider said itself behind a colon
         retry_after: what the provider told to wait
         Raises InvalidArgument, LeaseLost, QuotaUnknown.
         """

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import AliasChoices, BeforeValidator, Field, SecretStr, field_validator
+from pydantic import AliasChoices, BeforeValidator, Field, PrivateAttr, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from lycosa.errors import Invalid
@@ -192,6 +192,9 @@ class Settings(BaseSettings):
     openai_api_key: SecretStr | None = Field(default=None, validation_alias=_named("OPENAI_API_KEY"))
     openai_base_url: str | None = Field(default=None, validation_alias=_named("OPENAI_BASE_URL"))
 
+    # Where the tenant is not that of the environment.
+    _account: str | None = PrivateAttr(default=None)
+
     @field_validator("tenant")
     @classmethod
     def _printable(cls, value: str) -> str:
@@ -221,6 +224,21 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or not plain:
             raise ValueError("is not http(s)://host[:port][/path]")
         return value
+
+    def on_account_of(self, tenant: str) -> "Settings":
+        """These settings, with keys of providers that are another tenant's."""
+        copied = self.model_copy()
+        copied._account = tenant
+        return copied
+
+    @property
+    def account(self) -> str:
+        """The tenant whose quotas and breakers the keys of providers have, whoever asks.
+
+        LYCOSA_TENANT in every process that has the keys, also for a command on behalf of another tenant: otherwise
+        one key would have several budgets.
+        """
+        return self._account or self.tenant
 
     @property
     def accepts_tokens(self) -> bool:

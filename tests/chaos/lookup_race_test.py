@@ -115,9 +115,14 @@ async def test_ten_processes_ask_at_once_and_one_call_answers_all(
     assert await _sums(procedures, tenant) == (3, 0, 0)
 
 
-async def test_exactly_the_quota_is_let_through(server: Store, procedures: Procedures, tenant: str) -> None:
+@pytest.mark.parametrize("others", [(), ("anna", "boris")], ids=["of one tenant", "of two for one account"])
+async def test_exactly_the_quota_is_let_through(
+    server: Store, procedures: Procedures, tenant: str, others: tuple[str, ...]
+) -> None:
     await _define(procedures, tenant)
-    async with racers(server, tenant, do="begin", processes=4, callers=50, turns=50) as four:
+    asking = [f"{tenant}-{name}" for name in others] or [tenant]
+    plan: dict[str, Any] = {"do": "begin", "processes": 4, "callers": 50, "turns": 50, "asking": asking}
+    async with racers(server, tenant, **plan) as four:
         outcomes: Counter[str] = Counter()
         for process in await four.run():
             outcomes.update(process)
@@ -161,11 +166,12 @@ async def test_a_killed_leader_loses_its_own_call_and_the_next_one_leads(
 
 
 async def test_a_restart_of_the_store_amid_a_call_loses_nothing(own_server: Store, tenant: str) -> None:
-    """The leader brings home what was bought, and who waited for him asks again."""
+    """The leader brings home what was bought, on another tenant's account, and who waited for him asks again."""
+    account = f"{tenant}-account"
     async with SmallSearch(delay=0.8) as tavily, connect(own_server.settings()) as client:
         procedures = Procedures(client)
-        await _define(procedures, tenant)
-        lookups = Lookups(procedures, [SmallProvider("tavily", tavily.url)])
+        await _define(procedures, account)
+        lookups = Lookups(procedures, [SmallProvider("tavily", tavily.url)], account=account)
         identity = Identity(tenant)
         leading = asyncio.create_task(lookups.search(identity, "q"))
         await until(lambda: tavily.asked == ["q"])
@@ -177,7 +183,7 @@ async def test_a_restart_of_the_store_amid_a_call_loses_nothing(own_server: Stor
         assert sorted({answer.outcome for answer in answers[1:]} - {"hit"}) in ([], ["shared"])
         assert (answers[0].outcome, answers[0].degraded) == ("bought", [])
         assert tavily.charged == 1
-        assert await _sums(procedures, tenant) == (1, 0, 0)
+        assert await _sums(procedures, account) == (1, 0, 0)
         rows = (await procedures.request_list(tenant=tenant, by="time")).rows
         assert sorted(row.cached for row in rows) == [False, True, True, True]
         await lookups.aclose()

@@ -59,8 +59,9 @@ async def _search(plan: dict[str, Any], procedures: Procedures, number: int, bar
 
 
 async def _begin(plan: dict[str, Any], procedures: Procedures, number: int, _: Any) -> dict[str, Any]:
-    """Begins of questions that nobody else asks, each of which claims a unit."""
+    """Begins of questions that nobody else asks, each of which claims a unit of the account; tenants take turns."""
     outcomes: Counter[str] = Counter()
+    asking = plan.get("asking", [plan["tenant"]])
     candidates: list[LookupCandidate] = [
         {"provider": "tavily", "claims": [{"quota": "tavily.month", "amount": 1}]}
     ]
@@ -69,7 +70,12 @@ async def _begin(plan: dict[str, Any], procedures: Procedures, number: int, _: A
         for turn in range(plan["turns"]):
             key = f"{number}-{name}-{turn}"
             decision = await procedures.lookup_begin(
-                tenant=plan["tenant"], key=key, question=key, providers=candidates, lease=60
+                tenant=asking[turn % len(asking)],
+                account=plan["tenant"],
+                key=key,
+                question=key,
+                providers=candidates,
+                lease=60,
             )
             outcomes[decision.outcome] += 1
 

@@ -50,6 +50,7 @@ def found(url: str, text: str, title: str = "Page") -> dict[str, Any]:
 async def web(procedures: Procedures, identity: Identity, server: Any) -> AsyncIterator[Web]:
     async with Tavily() as tavily, Perplexity() as perplexity:
         settings = server.settings(
+            tenant=identity.tenant,
             tavily_api_key="tvly-1",
             tavily_base_url=tavily.base_url,
             perplexity_api_key="pplx-1",

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import structlog
 
-from lycosa.errors import Conflict, Exhausted, Invalid, TimedOut, Unavailable
+from lycosa.errors import Conflict, Exhausted, Invalid, Unavailable
 from lycosa.identity import Identity
 from lycosa.procedures import Procedures
 from lycosa.providers.findings import SearchOptions
@@ -291,26 +291,6 @@ async def test_a_follower_who_goes_away_keeps_no_lease(world: World) -> None:
     assert await world.sums() == (1, 0, 0)
     async with opened(world.service()) as lookups:
         assert (await lookups.search(world.identity, QUESTION, deadline=1)).outcome == "bought"
-
-
-async def test_a_deadline_ends_the_wait_for_a_leader(world: World) -> None:
-    world.tavily.delay = 0.4
-    async with opened(world.service()) as lookups:
-        leading = asyncio.create_task(lookups.search(world.identity, QUESTION))
-        await until(lambda: bool(world.tavily.asked))
-        with pytest.raises(TimedOut) as late:
-            await lookups.search(world.identity, QUESTION, deadline=0.1)
-        assert late.value.code == "LOOKUP_TIMED_OUT"
-        assert (await leading).outcome == "bought"
-
-
-async def test_half_of_the_time_is_kept_for_the_next_provider(world: World) -> None:
-    world.tavily.delay = 5
-    async with opened(world.service()) as lookups:
-        answer = await lookups.search(world.identity, QUESTION, deadline=0.6)
-    assert answer.provider == "perplexity"
-    # Nobody knows whether the call that was given up is charged.
-    assert await world.sums() == (1, 0, 0)
 
 
 async def test_a_lease_lost_after_a_paid_call_is_reconciled_and_answered(world: World, frozen: Clock) -> None:

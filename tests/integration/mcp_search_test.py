@@ -36,6 +36,7 @@ async def world(
 ) -> AsyncIterator[World]:
     outside = settings.model_copy(
         update={
+            "tenant": identity.tenant,
             "mcp_rate_per_minute": 0,
             "tavily_api_key": SecretStr("tvly-one"),
             "tavily_base_url": tavily.base_url,

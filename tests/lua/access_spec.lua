@@ -20,10 +20,7 @@ local function create(number, more)
         tenant = 'acme', id = id_of(number), proof = proof_of('secret ' .. number), name = 'отдел продаж',
         scopes = {'write', 'read'},
     }
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return lycosa.access.create(args)
+    return lycosa.access.create(support.with(args, more))
 end
 
 local function authenticate(number, secret)
@@ -31,11 +28,7 @@ local function authenticate(number, secret)
 end
 
 local function list(more)
-    local args = {tenant = 'acme'}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return lycosa.access.list(args)
+    return lycosa.access.list(support.with({tenant = 'acme'}, more))
 end
 
 local function ids(page)

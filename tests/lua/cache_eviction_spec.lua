@@ -15,10 +15,7 @@ end
 
 local function set(tenant, key, bytes, more)
     local args = {tenant = tenant, key = key, value = ('v'):rep(bytes or 900), ttl = 1000}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return lycosa.cache.set(args)
+    return lycosa.cache.set(support.with(args, more))
 end
 
 local function has(tenant, key)

@@ -16,11 +16,7 @@ describe('volatile namespaces', function()
     end)
 
     local function set(key, more)
-        local args = {tenant = tenant, key = key, value = 'v', ttl = 10}
-        for name, value in pairs(more or {}) do
-            args[name] = value
-        end
-        return lycosa.cache.set(args)
+        return lycosa.cache.set(support.with({tenant = tenant, key = key, value = 'v', ttl = 10}, more))
     end
 
     local function counts()

@@ -3,11 +3,7 @@ local daemon = require('lycosa.core.daemon')
 local support = require('tests.lua.support')
 
 local function with(more)
-    local args = {tenant = 'acme', thread = 't'}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return args
+    return support.with({tenant = 'acme', thread = 't'}, more)
 end
 
 local function put(id, parent, versions, more)
@@ -21,18 +17,12 @@ local function put(id, parent, versions, more)
             table.insert(args.blobs, {channel = channel, version = version, type = 'json', value = channel .. version})
         end
     end
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    lycosa.checkpoint.put(args)
+    lycosa.checkpoint.put(support.with(args, more))
 end
 
 local function write(id, task, more)
     local args = with{id = id, task = task, writes = {{position = 0, channel = 'c', type = 'json', value = task}}}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    lycosa.checkpoint.put_writes(args)
+    lycosa.checkpoint.put_writes(support.with(args, more))
 end
 
 local function put_parts(name, first, parts, more)

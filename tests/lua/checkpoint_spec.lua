@@ -4,11 +4,7 @@ local memory = require('lycosa.core.memory')
 local support = require('tests.lua.support')
 
 local function with(more)
-    local args = {tenant = 'acme', thread = 't'}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return args
+    return support.with({tenant = 'acme', thread = 't'}, more)
 end
 
 -- Store a state. `versions` are the versions of channels by name, those in `new` with a value named after them.
@@ -24,20 +20,14 @@ local function put(id, versions, new, more)
         local value = ('%s of %s'):format(channel, versions[channel])
         table.insert(args.blobs, {channel = channel, version = versions[channel], type = 'json', value = value})
     end
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    lycosa.checkpoint.put(args)
+    lycosa.checkpoint.put(support.with(args, more))
 end
 
 local function write(id, task, index, more)
     local args = with{id = id, task = task, writes = {{
         position = index, channel = 'c' .. index, type = 'json', value = ('%s %d'):format(task, index),
     }}}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    lycosa.checkpoint.put_writes(args)
+    lycosa.checkpoint.put_writes(support.with(args, more))
 end
 
 local function get(id, more)

@@ -12,10 +12,7 @@ local function declare(changes)
         name = 'spec.run', access = 'app', mode = 'read', doc = 'Does what the spec wants.', args = {{'tenant', T.name}},
         returns = T.none, errors = {}, run = function() end,
     }
-    for name, value in pairs(changes or {}) do
-        declaration[name] = value
-    end
-    return declaration
+    return support.with(declaration, changes)
 end
 
 local function load(changes)

@@ -144,11 +144,7 @@ local function first(list, count)
 end
 
 local function ask(query, changes)
-    local args = {tenant = 'acme', query = query}
-    for name, value in pairs(changes or {}) do
-        args[name] = value
-    end
-    local answer = lycosa.document.search(args)
+    local answer = lycosa.document.search(support.with({tenant = 'acme', query = query}, changes))
     local hits = {}
     for i, hit in ipairs(answer.hits) do
         hits[i] = ('%s/%d %.6f'):format(hit[1], hit[8], hit[9])

@@ -8,10 +8,7 @@ local function append(first, count, more)
     for i = 1, count do
         args.events[i] = {kind = 'token', data = ('слово %d'):format(first + i - 1)}
     end
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return lycosa.event.append(args).last
+    return lycosa.event.append(support.with(args, more)).last
 end
 
 local function read(after, limit, stream)

@@ -4,6 +4,7 @@ local clock = require('lycosa.core.clock')
 local daemon = require('lycosa.core.daemon')
 local fiber = require('fiber')
 local request = require('lycosa.request')
+local support = require('tests.lua.support')
 
 local history = {}
 
@@ -12,10 +13,25 @@ local history = {}
 ---@return table
 function history.ask(changes)
     local args = {tenant = 'acme', id = 'r-1', kind = 'analysis', status = 'done', question = 'What is new?'}
-    for name, value in pairs(changes or {}) do
-        args[name] = value
+    return support.with(args, changes)
+end
+
+---The day it is, as days since 1970.
+---@return integer
+function history.today()
+    return math.floor(clock.now() / 86400)
+end
+
+---Sums of a tenant's requests, those of today unless `changes` say otherwise, as plain numbers.
+---@param changes table? of the arguments of request.totals
+---@return table<string, number>
+function history.totals(changes)
+    local today = history.today()
+    local sums = lycosa.request.totals(support.with({tenant = 'acme', from_day = today, until_day = today + 1}, changes))
+    for name, value in pairs(sums) do
+        sums[name] = tonumber(value)
     end
-    return args
+    return sums
 end
 
 ---Append 60 requests of two tenants, three customers and every status; some share their moment.

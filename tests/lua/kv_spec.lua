@@ -4,19 +4,12 @@ local memory = require('lycosa.core.memory')
 local support = require('tests.lua.support')
 
 local function with(more)
-    local args = {tenant = 'acme', namespace = 'notes'}
-    for name, value in pairs(more or {}) do
-        args[name] = value
-    end
-    return args
+    return support.with({tenant = 'acme', namespace = 'notes'}, more)
 end
 
 local function set(key, value, more)
     local args = with{key = key, value = value or 'v'}
-    for name, given in pairs(more or {}) do
-        args[name] = given
-    end
-    return lycosa.kv.set(args)
+    return lycosa.kv.set(support.with(args, more))
 end
 
 local function get(key, more)

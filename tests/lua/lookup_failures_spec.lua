@@ -88,6 +88,17 @@ describe('a failure', function()
         assert.are.equal('lease', begin().outcome)
     end)
 
+    it('for want of the caller\'s time hands on and is noted, and no breaker moves', function()
+        lycosa.lookup.set_provider{tenant = 'acme', provider = 'tavily', threshold = 1}
+        local decided = fail(begin().lease, 'late', {charged = true, error = 'no answer within 0.1 s'})
+        assert.are.same({'lease', 'perplexity'}, {decided.outcome, decided.lease.provider})
+        assert.are.same({1, 0, 0}, used())
+        local row = provider('tavily')
+        assert.are.same({'closed', 0, 1, 'no answer within 0.1 s'}, {
+            row.breaker, tonumber(row.failures), tonumber(row.errors), row.last_error,
+        })
+    end)
+
     it('of the question itself is nobody else\'s to answer, and no fault of the provider', function()
         local decided = fail(begin().lease, 'invalid', {error = 'query is too long'})
         assert.are.same({'denied', 'invalid', 'query is too long'}, {
@@ -176,9 +187,10 @@ describe('a breaker', function()
         assert.are.equal('denied', begin{providers = {{provider = 'tavily'}}}.outcome)
     end)
 
-    it('takes another probe when one vanished or was given up', function()
+    it('takes another probe when one vanished, was given up or had no time', function()
         open()
         clock.advance(20)
+        failure('late')
         begin{lease = 5}
         clock.advance(5)
         local second = begin{key = 'second'}

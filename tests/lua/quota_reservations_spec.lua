@@ -8,11 +8,7 @@ local START = 1700000000
 local quota = require('lycosa.quota')
 
 local function define(name, kind, amount, fields)
-    local args = {tenant = 'acme', quota = name, kind = kind, amount = amount}
-    for key, value in pairs(fields or {}) do
-        args[key] = value
-    end
-    return lycosa.quota.define(args)
+    return lycosa.quota.define(support.with({tenant = 'acme', quota = name, kind = kind, amount = amount}, fields))
 end
 
 local function pairs_of(...)

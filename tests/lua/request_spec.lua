@@ -2,30 +2,12 @@ local clock = require('lycosa.core.clock')
 local history = require('tests.lua.history')
 local support = require('tests.lua.support')
 
-local DAY = 86400
-
-local ask = history.ask
+local ask, totals = history.ask, history.totals
 
 local function counts()
     return {
         requests = box.space.request:len(), sources = box.space.request_source:len(), totals = box.space.request_total:len(),
     }
-end
-
-local function today()
-    return math.floor(clock.now() / DAY)
-end
-
-local function totals(changes)
-    local args = {tenant = 'acme', from_day = today(), until_day = today() + 1}
-    for name, value in pairs(changes or {}) do
-        args[name] = value
-    end
-    local sums = lycosa.request.totals(args)
-    for name, value in pairs(sums) do
-        sums[name] = tonumber(value)
-    end
-    return sums
 end
 
 describe('request.append', function()

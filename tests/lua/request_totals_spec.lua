@@ -1,34 +1,13 @@
 local clock = require('lycosa.core.clock')
 local daemon = require('lycosa.core.daemon')
 local fiber = require('fiber')
+local history = require('tests.lua.history')
 local request = require('lycosa.request')
 local support = require('tests.lua.support')
 
 local DAY = 86400
 
-local function ask(changes)
-    local args = {tenant = 'acme', id = 'r-1', kind = 'analysis', status = 'done', question = 'What is new?'}
-    for name, value in pairs(changes or {}) do
-        args[name] = value
-    end
-    return args
-end
-
-local function today()
-    return math.floor(clock.now() / DAY)
-end
-
-local function totals(changes)
-    local args = {tenant = 'acme', from_day = today(), until_day = today() + 1}
-    for name, value in pairs(changes or {}) do
-        args[name] = value
-    end
-    local sums = lycosa.request.totals(args)
-    for name, value in pairs(sums) do
-        sums[name] = tonumber(value)
-    end
-    return sums
-end
+local ask, today, totals = history.ask, history.today, history.totals
 
 describe('request.totals', function()
     before_each(support.reset)

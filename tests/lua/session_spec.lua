@@ -5,11 +5,7 @@ local session = require('lycosa.session')
 local support = require('tests.lua.support')
 
 local function message(id, more)
-    local made = {id = id, role = 'user', content = 'сообщение ' .. id}
-    for name, value in pairs(more or {}) do
-        made[name] = value
-    end
-    return made
+    return support.with({id = id, role = 'user', content = 'сообщение ' .. id}, more)
 end
 
 local function messages(first, last, more)

@@ -1,5 +1,6 @@
 local fio = require('fio')
 local settings = require('lycosa.settings')
+local support = require('tests.lua.support')
 
 describe('settings', function()
     local directory
@@ -13,11 +14,7 @@ describe('settings', function()
     end)
 
     local function read(given)
-        local environment = {LYCOSA_DATA = directory}
-        for name, value in pairs(given or {}) do
-            environment[name] = value
-        end
-        return settings.read(environment)
+        return settings.read(support.with({LYCOSA_DATA = directory}, given))
     end
 
     local function problem(given)

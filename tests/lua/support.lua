@@ -18,6 +18,17 @@ function support.reset()
     clock.freeze(1700000000)
 end
 
+---Arguments with what a test adds or changes.
+---@param args table is changed, too
+---@param changes table?
+---@return table args
+function support.with(args, changes)
+    for name, value in pairs(changes or {}) do
+        args[name] = value
+    end
+    return args
+end
+
 ---Assert that `call` raises the catalogued error `code`.
 ---@return table details of the error
 function support.raises(code, call, ...)

@@ -66,7 +66,9 @@ class Health:
                     self.breaker, self.opens_until = "open", now + self.cooldown
                     self.failures, self.since, self.probe = 0, 0.0, None
             return
-        if cause == "refused":
+        if cause == "late":
+            pass
+        elif cause == "refused":
             self.enabled, self.blocked_by = False, "refused"
         else:
             self.blocked_by = cause

@@ -19,7 +19,7 @@ KEYS = st.sampled_from(["k", "ключ"])
 MAX_AGES = st.sampled_from([None, None, 0.0, 20.0])
 STALE_FOR = st.sampled_from([0.0, 31_536_000.0])
 CAUSES = st.sampled_from(
-    ["transient", "transient", "transient", "throttled", "exhausted", "refused", "invalid"]
+    ["transient", "transient", "transient", "late", "throttled", "exhausted", "refused", "invalid"]
 )
 # What does not exist at all, a lease long gone, or (mostly) the one that runs.
 WHOSE = st.sampled_from(["mine", "mine", "mine", "old", "stranger"])
@@ -33,13 +33,18 @@ def driver(own_server: Store) -> Iterator[Driver]:
 
 
 class LookupMachine(RuleBasedStateMachine):
-    """Callers of two questions and three providers; all times are whole eighths, so that sums are exact."""
+    """Callers of two questions and three providers; all times are whole eighths, so that sums are exact.
+
+    Either one tenant asks both questions, or two tenants one each, for the account of a third.
+    """
 
     driver: ClassVar[Driver]
 
     def __init__(self) -> None:
         super().__init__()
-        self.tenant = secrets.token_hex(6)
+        self.account = secrets.token_hex(6)
+        # Who asks, by key.
+        self.asking = {"k": self.account, "ключ": self.account}
         self.gate = Gate(START)
         self.driver.run(self.driver.clock.freeze(START))
         self.tokens: list[str] = ["none"]
@@ -48,10 +53,15 @@ class LookupMachine(RuleBasedStateMachine):
         self.history = 0
 
     def call(self, name: str, **args: Any) -> Any:
-        return self.driver.run(getattr(self.driver.procedures, name)(tenant=self.tenant, **args))
+        tenant = self.asking.get(args.get("key", ""), self.account)
+        if name in ("lookup_begin", "lookup_await") and tenant != self.account:
+            args["account"] = self.account
+        return self.driver.run(getattr(self.driver.procedures, name)(tenant=tenant, **args))
 
-    @initialize(threshold=st.integers(1, 3))
-    def define(self, threshold: int) -> None:
+    @initialize(threshold=st.integers(1, 3), is_shared=st.booleans())
+    def define(self, threshold: int, is_shared: bool) -> None:
+        if is_shared:
+            self.asking = {key: f"{self.account}-{number}" for number, key in enumerate(self.asking)}
         for name, cost in COSTS.items():
             if cost:
                 self.call("quota_define", quota=name, kind="window", window="total", amount=UNITS)
@@ -351,7 +361,13 @@ class LookupMachine(RuleBasedStateMachine):
             assert (row.blocked_by, row.blocked_until) == (health.blocked_by, health.blocked_until)
 
     def teardown(self) -> None:
-        rows = self.call("request_list", by="time", limit=1000).rows
+        rows = [
+            row
+            for tenant in set(self.asking.values())
+            for row in self.driver.run(
+                self.driver.procedures.request_list(tenant=tenant, by="time", limit=1000)
+            ).rows
+        ]
         assert len(rows) == self.history
 
 

@@ -175,6 +175,7 @@ async def play(store: Store, case: Case, tenant: str) -> Outcome:
     """One analysis under one fault."""
     async with Tavily() as search, Perplexity() as other, OpenAIModel(Script(written)) as chat:
         settings = store.settings(
+            tenant=tenant,
             llm="openai:first,openai:second",
             openai_base_url=chat.base_url,
             openai_api_key="sk-demo",

@@ -53,6 +53,15 @@ def test_shared_options_stand_before_or_after_the_command_and_the_nearer_wins(wo
     assert json.loads(result.stdout) == {"tenant": "acme", "data": "/srv/x", "word": "да"}
 
 
+def test_keys_stay_those_of_the_environment_whoever_a_command_is_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LYCOSA_TENANT", "operator")
+    assert load_settings(Shared()).account == "operator"
+    other = load_settings(Shared(tenant="acme"))
+    assert (other.tenant, other.account) == ("acme", "operator")
+    # Also of copies.
+    assert other.model_copy(update={"llm": "extractive"}).account == "operator"
+
+
 KINDS = [
     (errors.Invalid, 2),
     (errors.Denied, 3),

@@ -95,6 +95,10 @@ local PROVIDER = T.record('LookupProvider', {
 }, {form = 'tuple'})
 
 local TENANT = {'tenant', T.name, doc = 'who asks'}
+local ACCOUNT = {
+    'account', T.name, optional = true,
+    doc = 'the tenant whose quotas and breakers the providers are; who asks when absent',
+}
 local KEY_ARG = {'key', KEY, doc = 'names the question: equal questions have equal keys'}
 local QUESTION_ARG = {'question', QUESTION, doc = 'in words, for the history'}
 local PROVIDERS = {
@@ -114,7 +118,7 @@ return {
         doc = 'Decide in one step who answers a question: hit (a fresh answer), stale (an old one; for one caller with the '
             .. 'lease to refresh it), lease (the caller buys it from the provider named, whose units are reserved), '
             .. 'pending (somebody else does) or denied. Never waits.',
-        args = {TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST},
+        args = {TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST, ACCOUNT},
         returns = DECISION,
         errors = {'INVALID_ARGUMENT', 'QUOTA_UNKNOWN', 'REQUEST_EXISTS', 'MEMORY_FULL'},
         prepare = lookup.prepare, run = lookup.begin,
@@ -124,7 +128,7 @@ return {
         doc = 'Wait for the leader of a pending question: his answer, his denial, or the lease when he vanished or gave '
             .. 'up. Still pending when the time is over.',
         args = {
-            TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST,
+            TENANT, KEY_ARG, QUESTION_ARG, PROVIDERS, MAX_AGE, STALE_FOR, LEASE_ARG, REQUEST, ACCOUNT,
             {'ticket', TOKEN, doc = 'of the pending decision'},
             {'wait', T.number{min = 0, max = 600}, doc = 'seconds at the most'},
             {'since', T.time, optional = true, doc = 'an answer made since then is fresh, whatever max_age says'},
@@ -162,9 +166,9 @@ return {
             .. 'learn why.',
         args = {
             TENANT, KEY_ARG, TOKEN_ARG,
-            {'cause', T.enum{'transient', 'throttled', 'exhausted', 'refused', 'invalid'},
+            {'cause', T.enum{'transient', 'late', 'throttled', 'exhausted', 'refused', 'invalid'},
                 doc = 'what went wrong: see the concepts page'},
-            CHARGED, AMOUNTS_ARG, {'error', REASON, doc = 'in words, without secrets'},
+            CHARGED, AMOUNTS_ARG, {'error', REASON, doc = 'in words, without secrets; what the provider said itself behind a colon'},
             {'retry_after', SECONDS, optional = true, doc = 'what the provider told to wait'},
         },
         returns = DECISION, errors = {'LEASE_LOST', 'INVALID_ARGUMENT', 'QUOTA_UNKNOWN'}, run = lookup.fail,

@@ -42,14 +42,6 @@ function document.configure()
     metrics.gauge('document.lag', indexer.lag)
 end
 
--- null and absent are one: nothing.
-local function or_null(value)
-    if value == nil then
-        return box.NULL
-    end
-    return value
-end
-
 local function corpus_of(tenant)
     return box.space.document_corpus:get(tenant)
 end
@@ -116,8 +108,8 @@ local function store(changes, record)
     end
     local passages, first = chunks.split(record.text), changes.next_chunk
     space:replace{
-        tenant, changes.bucket_id, record.id, record.title, or_null(record.source),
-        record.language or tokens.language(record.text), record.kind, or_null(record.customer_id),
+        tenant, changes.bucket_id, record.id, record.title, record.source or box.NULL,
+        record.language or tokens.language(record.text), record.kind, record.customer_id or box.NULL,
         record.created_at or changes.now, changes.now, #record.text, first, #passages, hash,
     }
     for i = 1, #passages do
@@ -214,7 +206,7 @@ function document.list(args)
         cursor.narrow(scan, args.prefix)
     end
     local rows, next_text, previous_text = cursor.page(scan, args.cursor, args.limit)
-    return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
+    return {rows = rows, next = next_text or box.NULL, previous = previous_text or box.NULL}
 end
 
 -- Seconds that the tenant's oldest waiting document has waited.

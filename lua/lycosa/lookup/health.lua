@@ -3,7 +3,8 @@
 --     closed --`threshold` failures within `window` seconds--> open --after `cooldown`, one probe--> half open
 --     half open --the probe succeeds--> closed       half open --it fails--> open
 --
--- All processes share it, because it lives here; it survives a restart. A probe whose leader vanished is over when its
+-- All processes share it, because it lives here; it survives a restart. It stands with the account that the provider is
+-- asked for, and every tenant who asks for that account meets it. A probe whose leader vanished is over when its
 -- lease is, and another one may begin.
 
 local utf8 = require('utf8')
@@ -68,19 +69,25 @@ function health.obstacle(tenant, provider, now)
     end
 end
 
+-- What a provider said itself stands behind a colon and may repeat the question: it is nothing for other tenants.
+local function told(account, tenant, text)
+    return account == tenant and text or text:match('^[^:]*')
+end
+
 ---How a provider failed that was called, in the form of one that was passed over.
----@param tenant string
+---@param account string
 ---@param provider string
 ---@param now number
+---@param tenant string to whom it is told
 ---@return {provider: string, reason: string, detail: string?, retry_after: number?} reason as of obstacle, or failed
-function health.failed(tenant, provider, now)
-    local row = row_of(tenant, provider, now)
-    local reason, retry_after = health.obstacle(tenant, provider, now)
+function health.failed(account, provider, now, tenant)
+    local row = row_of(account, provider, now)
+    local reason, retry_after = health.obstacle(account, provider, now)
     local detail = row[F.LAST_ERROR]
     return {
         provider = provider, reason = reason or 'failed', retry_after = retry_after,
         -- Several of them make a reason.
-        detail = detail ~= nil and utf8.sub(detail, 1, 50) or nil,
+        detail = detail ~= nil and utf8.sub(told(account, tenant, detail), 1, 50) or nil,
     }
 end
 
@@ -157,18 +164,21 @@ local function move(row, token, now)
     return {{'=', F.FAILURES, failures}, {'=', F.SINCE, within and row[F.SINCE] or now}}
 end
 
----Note a failure. `transient` ones move the breaker; `throttled` and `exhausted` ones block the provider for a time;
----`refused` ones switch it off until somebody switches it on.
----@param tenant string
+---Note a failure. `transient` ones move the breaker; `late` ones, whose caller had no time for the provider, are noted and
+---no more; `throttled` and `exhausted` ones block the provider for a time; `refused` ones switch it off until somebody
+---switches it on.
+---@param account string
 ---@param provider string
 ---@param cause string
----@param problem {error: string, retry_after: number?, token: string}
-function health.failure(tenant, provider, cause, problem)
+---@param problem {error: string, retry_after: number?, token: string, tenant: string} `tenant` asked
+function health.failure(account, provider, cause, problem)
     local now = clock.now()
-    local row = row_of(tenant, provider, now)
+    local row = row_of(account, provider, now)
     local changes
     if cause == 'transient' then
         changes = move(row, problem.token, now)
+    elseif cause == 'late' then
+        changes = {}
     elseif cause == 'refused' then
         changes = {{'=', F.ENABLED, false}, {'=', F.BLOCKED_BY, 'refused'}}
     else
@@ -176,13 +186,14 @@ function health.failure(tenant, provider, cause, problem)
         changes = {{'=', F.BLOCKED_BY, cause}, {'=', F.BLOCKED_UNTIL, math.max(row[F.BLOCKED_UNTIL], now + wait)}}
     end
     for _, one in ipairs{
-        {'=', F.LAST_ERROR, problem.error}, {'=', F.LAST_ERROR_AT, now}, {'+', F.ERRORS, 1}, {'=', F.UPDATED, now},
+        {'=', F.LAST_ERROR, told(account, problem.tenant, problem.error)}, {'=', F.LAST_ERROR_AT, now},
+        {'+', F.ERRORS, 1}, {'=', F.UPDATED, now},
     } do
         table.insert(changes, one)
     end
     row = change(row, changes)
     if cause ~= 'transient' then
-        health.abandon(tenant, provider, problem.token)
+        health.abandon(account, provider, problem.token)
     end
     return row
 end

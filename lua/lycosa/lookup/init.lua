@@ -205,9 +205,9 @@ local function close_reservation(args, row, is_charged)
     if row[F.RESERVATION] == nil then
         return
     elseif is_charged then
-        quota.settle{tenant = args.tenant, id = row[F.RESERVATION], amounts = args.amounts}
+        quota.settle{tenant = leases.account(row), id = row[F.RESERVATION], amounts = args.amounts}
     else
-        quota.refund{tenant = args.tenant, id = row[F.RESERVATION]}
+        quota.refund{tenant = leases.account(row), id = row[F.RESERVATION]}
     end
 end
 
@@ -224,7 +224,7 @@ function lookup.finish(args, on_disk)
     request.append(asked, on_disk)
     local cached = keep_answer(args)
     local kept, problem = keep_documents(args)
-    health.success(args.tenant, row[F.PROVIDER])
+    health.success(leases.account(row), row[F.PROVIDER])
     leases.close(row)
     metrics.count('lookup.finished')
     return {cached = cached, kept = kept, problem = problem}
@@ -238,17 +238,18 @@ end
 function lookup.fail(args)
     local now = clock.now()
     local row = leases.held(args, now)
+    local account = leases.account(row)
     close_reservation(args, row, args.charged)
     metrics.count('lookup.failed')
     if args.cause == 'invalid' then
         -- The provider is well, the question is not: no other one would answer it.
-        health.success(args.tenant, row[F.PROVIDER])
+        health.success(account, row[F.PROVIDER])
         local denial = {kind = 'invalid', reason = args.error}
         leases.give_up(row, denial, now)
         return decision('denied', {denial = denial})
     end
-    health.failure(args.tenant, row[F.PROVIDER], args.cause, {
-        error = args.error, retry_after = args.retry_after, token = args.token,
+    health.failure(account, row[F.PROVIDER], args.cause, {
+        error = args.error, retry_after = args.retry_after, token = args.token, tenant = args.tenant,
     })
     local lease, skipped = leases.next_provider(row, now)
     if lease ~= nil then
@@ -256,9 +257,9 @@ function lookup.fail(args)
     end
     local failed = {}
     for _, name in ipairs(row[F.TRIED]) do
-        table.insert(failed, health.failed(args.tenant, name, now))
+        table.insert(failed, health.failed(account, name, now, args.tenant))
     end
-    table.insert(failed, health.failed(args.tenant, row[F.PROVIDER], now))
+    table.insert(failed, health.failed(account, row[F.PROVIDER], now, args.tenant))
     local denial = routing.denial(failed, skipped)
     leases.give_up(row, denial, now)
     return decision('denied', {denial = denial, skipped = skipped})
@@ -270,7 +271,7 @@ end
 function lookup.release(args)
     local row = leases.held(args, clock.now())
     close_reservation(args, row, args.charged)
-    health.abandon(args.tenant, row[F.PROVIDER], args.token)
+    health.abandon(leases.account(row), row[F.PROVIDER], args.token)
     leases.close(row)
 end
 

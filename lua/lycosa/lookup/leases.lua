@@ -6,6 +6,9 @@
 --     leased --its time ends--> (none): the next who asks leads; what was reserved becomes unknown by itself
 --
 -- A lease belongs to its token. The ticket is its public name: by it followers know the failure that concerns them.
+--
+-- Who asks and who pays may be two tenants: the lease stands with the one who asks, reservations and providers with the
+-- account. Tokens are random, and so are the ids of reservations made of them: no two of an account are equal, whoever asks.
 
 local digest = require('digest')
 local bucket = require('lycosa.core.bucket')
@@ -42,6 +45,13 @@ function leases.current(tenant, key, ticket, now)
     return row
 end
 
+---Whose the quotas and the breakers are that a lease uses.
+---@param row box.tuple
+---@return string tenant
+function leases.account(row)
+    return row[F.ACCOUNT] or row[F.TENANT]
+end
+
 ---The lease as its leader sees it.
 ---@param row box.tuple
 ---@param reason string why this provider
@@ -54,7 +64,8 @@ function leases.view(row, reason)
 end
 
 ---Begin a lease in place of one that has ended, with the first provider that can be had.
----@param args {tenant: string, key: string, question: string, providers: lycosa.LookupCandidate[], lease: number}
+---@param args {tenant: string, account: string?, key: string, question: string, providers: lycosa.LookupCandidate[],
+---     lease: number}
 ---@param refresh boolean whether the caller has been given a stale answer meanwhile
 ---@param now number
 ---@return table? a LookupLease; nil when nobody can be asked
@@ -63,13 +74,14 @@ function leases.begin(args, refresh, now)
     local token = random_name()
     local lease = {token = token, id = token .. ':1', ends_at = now + args.lease}
     memory.admit('lookup_lease', 'lookup', 1024 + #args.key + #args.question)
-    local chosen, skipped = routing.choose(args.tenant, args.providers, {}, lease, now)
+    local chosen, skipped = routing.choose(args.account or args.tenant, args.providers, {}, lease, now)
     if chosen == nil then
         return nil, skipped
     end
     local row = box.space.lookup_lease:replace{
         args.tenant, bucket.of(args.tenant), args.key, 'leased', token, random_name(), lease.ends_at, args.question,
         args.providers, {}, 1, chosen.provider, chosen.reservation_id, refresh, box.NULL,
+        args.account ~= args.tenant and args.account or nil,
     }
     daemon.wake('lookup.forget')
     return leases.view(row, chosen.reason), skipped
@@ -108,7 +120,7 @@ function leases.next_provider(row, now)
     end
     local attempt = row[F.ATTEMPT] + 1
     local lease = {token = row[F.TOKEN], id = ('%s:%d'):format(row[F.TOKEN], attempt), ends_at = row[F.ENDS]}
-    local chosen, skipped = routing.choose(row[F.TENANT], row[F.CANDIDATES], tried, lease, now)
+    local chosen, skipped = routing.choose(leases.account(row), row[F.CANDIDATES], tried, lease, now)
     if chosen == nil then
         return nil, skipped
     end
@@ -128,7 +140,7 @@ function leases.give_up(row, denial, now)
         {'=', F.STATE, 'failed'}, {'=', F.DENIAL, denial}, {'=', F.ENDS, now + FAILED_SECONDS},
         {'=', F.RESERVATION, box.NULL},
     })
-    health.abandon(row[F.TENANT], row[F.PROVIDER], row[F.TOKEN])
+    health.abandon(leases.account(row), row[F.PROVIDER], row[F.TOKEN])
     waiting.ring(row[F.TENANT], row[F.KEY])
 end
 

@@ -11,11 +11,11 @@ local health = require('lycosa.lookup.health')
 local routing = {}
 
 -- Candidates in their order: an administrator's place goes before the caller's.
-local function in_order(tenant, candidates)
+local function in_order(account, candidates)
     local order, places = {}, {}
     for i, candidate in ipairs(candidates) do
         order[i] = i
-        places[i] = health.place(tenant, candidate.provider) or math.huge
+        places[i] = health.place(account, candidate.provider) or math.huge
     end
     table.sort(order, function(left, right)
         if places[left] ~= places[right] then
@@ -30,12 +30,12 @@ local function in_order(tenant, candidates)
 end
 
 -- Reserve what a candidate costs. Gives the reservation's id, null where it costs nothing; or nothing, and why not.
-local function reserve(tenant, candidate, id, seconds)
+local function reserve(account, candidate, id, seconds)
     if #candidate.claims == 0 then
         return true, box.NULL
     end
     -- A refused reservation has changed nothing.
-    local ok, raised = pcall(quota.reserve, {tenant = tenant, id = id, claims = candidate.claims, lease = seconds})
+    local ok, raised = pcall(quota.reserve, {tenant = account, id = id, claims = candidate.claims, lease = seconds})
     if ok then
         return true, id
     end
@@ -49,14 +49,14 @@ local function reserve(tenant, candidate, id, seconds)
 end
 
 -- Whether a cheaper candidate stands behind one whose budgets are nearly spent, and may be called.
-local function cheaper_behind(tenant, order, at, tried, now)
-    if not quota.is_near(tenant, order[at].claims) then
+local function cheaper_behind(account, order, at, tried, now)
+    if not quota.is_near(account, order[at].claims) then
         return false
     end
     for i = at + 1, #order do
         local other = order[i]
         if not tried[other.provider] and other.cost < order[at].cost and #other.claims > 0
-            and health.obstacle(tenant, other.provider, now) == nil then
+            and health.obstacle(account, other.provider, now) == nil then
             return true
         end
     end
@@ -69,30 +69,30 @@ end
 ---@field cost number what one call costs, in any one unit: only compared
 
 ---Choose a candidate and reserve its units.
----@param tenant string
+---@param account string the tenant whose quotas and breakers they are
 ---@param candidates lycosa.LookupCandidate[]
 ---@param tried table<string, boolean> providers that have failed this lease
 ---@param lease {id: string, token: string, ends_at: number} id for the reservation
 ---@param now number
 ---@return {provider: string, reservation_id: string?, reason: string}? nil when nobody can be asked
 ---@return {provider: string, reason: string, detail: string?, retry_after: number?}[] who was passed over, and why
-function routing.choose(tenant, candidates, tried, lease, now)
-    local order, skipped, saved = in_order(tenant, candidates), {}, nil
+function routing.choose(account, candidates, tried, lease, now)
+    local order, skipped, saved = in_order(account, candidates), {}, nil
     local function take(candidate, reason)
-        local reserved, found = reserve(tenant, candidate, lease.id, lease.ends_at - now)
+        local reserved, found = reserve(account, candidate, lease.id, lease.ends_at - now)
         if not reserved then
             table.insert(skipped, found)
             return nil
         end
-        health.call(tenant, candidate.provider, lease.token, lease.ends_at, now)
+        health.call(account, candidate.provider, lease.token, lease.ends_at, now)
         return {provider = candidate.provider, reservation_id = found, reason = reason}
     end
     for i, candidate in ipairs(order) do
         if not tried[candidate.provider] then
-            local obstacle, retry_after = health.obstacle(tenant, candidate.provider, now)
+            local obstacle, retry_after = health.obstacle(account, candidate.provider, now)
             if obstacle ~= nil then
                 table.insert(skipped, {provider = candidate.provider, reason = obstacle, retry_after = retry_after})
-            elseif saved == nil and cheaper_behind(tenant, order, i, tried, now) then
+            elseif saved == nil and cheaper_behind(account, order, i, tried, now) then
                 saved = candidate
                 table.insert(skipped, {provider = candidate.provider, reason = 'near_limit'})
             else

@@ -27,13 +27,6 @@ local OPTIONS = {
     {'period', RATE}, {'burst', RATE}, {'window', PERIODIC}, {'time_zone', PERIODIC}, {'utc_offsets', PERIODIC},
 }
 
-local function or_null(value)
-    if value == nil then
-        return box.NULL
-    end
-    return value
-end
-
 local function check_definition(args)
     for i = 1, #OPTIONS do
         local option, kind = OPTIONS[i][1], OPTIONS[i][2]
@@ -90,8 +83,8 @@ local function new_row(args, now)
     end
     return {
         args.tenant, bucket.of(args.tenant), args.quota, args.kind, args.amount, args.unit, args.scale, args.shadow,
-        or_null(args.period), args.kind == RATE and (args.burst or args.amount) or box.NULL, or_null(args.window),
-        args.kind == PERIODIC and (args.time_zone or 'UTC') or box.NULL, or_null(offsets), now, now,
+        args.period or box.NULL, args.kind == RATE and (args.burst or args.amount) or box.NULL, args.window or box.NULL,
+        args.kind == PERIODIC and (args.time_zone or 'UTC') or box.NULL, offsets or box.NULL, now, now,
         0, 0, 0, now, ends, 0, 0, first_generation(),
     }
 end
@@ -200,7 +193,7 @@ end
 ---@return {rows: box.tuple[], next: string?, previous: string?}
 function limits.list(args)
     local rows, next_text, previous_text = limits.page(args)
-    return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
+    return {rows = rows, next = next_text or box.NULL, previous = previous_text or box.NULL}
 end
 
 local EVERYTHING = {}
@@ -225,7 +218,7 @@ function limits.zoned(args)
             table.insert(rows, looked_at[i])
         end
     end
-    return {rows = rows, next = or_null(next_text), previous = or_null(previous_text)}
+    return {rows = rows, next = next_text or box.NULL, previous = previous_text or box.NULL}
 end
 
 ---Forget what was used and what is unknown, and begin the window anew; what is open stays reserved. It also mends a

@@ -136,12 +136,14 @@ def load_settings(given: Shared) -> Settings:
     Raises Invalid, naming the variable or option, when one is out of bounds.
     """
     over: dict[str, Any] = {}
-    if given.tenant is not None:
-        over["tenant"] = given.tenant
     if given.data is not None:
         over["data"] = given.data
     try:
-        return Settings(**over)
+        settings = Settings(**over)
+        if given.tenant is None:
+            return settings
+        over["tenant"] = given.tenant
+        return Settings(**over).on_account_of(settings.tenant)
     except ValidationError as problem:
         first = problem.errors()[0]
         field = str(first["loc"][0]) if first["loc"] else "settings"

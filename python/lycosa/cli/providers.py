@@ -37,7 +37,7 @@ async def switch_on(run: Invocation, name: Name) -> None:
 
 
 async def switch_off(run: Invocation, name: Name) -> None:
-    """Ask a provider no more, in no process of the tenant, until it is switched on."""
+    """Ask a provider no more, in no process and for no tenant, until it is switched on."""
     await _switch(run, name, enabled=False)
 
 

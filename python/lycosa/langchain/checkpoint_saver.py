@@ -330,11 +330,7 @@ class LycosaCheckpointSaver(BaseCheckpointSaver[str]):
 
     async def _prune(self, services: Services, threads: Sequence[str], strategy: str) -> None:
         if strategy not in ("keep_latest", "delete"):
-            raise Invalid(
-                "argument strategy is neither keep_latest nor delete",
-                code="INVALID_ARGUMENT",
-                details={"argument": "strategy"},
-            )
+            raise Invalid.argument("strategy", "is neither keep_latest nor delete")
         for thread in threads:
             if strategy == "delete":
                 await services.checkpoints.delete_thread(self._identity, str(thread))

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Final
 from uuid import uuid4
 
@@ -12,6 +12,7 @@ from langchain_core.indexing import DeleteResponse, UpsertResponse
 from langchain_core.indexing.base import DocumentIndex
 from pydantic import ConfigDict, Field
 
+from lycosa.batches import batches
 from lycosa.errors import NotFound
 from lycosa.identity import Identity
 from lycosa.langchain.connection import LycosaConnection
@@ -95,7 +96,7 @@ class LycosaDocumentIndex(DocumentIndex):
         await services.kv.set_many(identity, _NAMESPACE, kept)
         succeeded: list[str] = []
         failed: list[str] = []
-        for part in _parts(named):
+        for part in batches(named, _size, MAX_DOCUMENTS, _MOST_BYTES):
             rows = [_row(identifier, item) for identifier, item in part]
             outcomes = await services.documents.put(identity, rows)
             for (identifier, _), outcome in zip(part, outcomes, strict=True):
@@ -156,15 +157,5 @@ def _row(identifier: str, item: Document) -> dict[str, object]:
     }
 
 
-def _parts(named: Sequence[tuple[str, Document]]) -> Iterator[list[tuple[str, Document]]]:
-    part: list[tuple[str, Document]] = []
-    size = 0
-    for one in named:
-        bytes_ = len(one[1].page_content.encode("utf-8", "replace"))
-        if part and (len(part) == MAX_DOCUMENTS or size + bytes_ > _MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(one)
-        size += bytes_
-    if part:
-        yield part
+def _size(named: tuple[str, Document]) -> int:
+    return len(named[1].page_content.encode("utf-8", "replace"))

@@ -35,11 +35,7 @@ class LycosaRecordManager(RecordManager):
         super().__init__(namespace)
         name = quote(namespace, safe="")
         if len(name) > _MOST_NAME:
-            raise Invalid(
-                f"argument namespace is longer than {_MOST_NAME} bytes",
-                code="INVALID_ARGUMENT",
-                details={"argument": "namespace"},
-            )
+            raise Invalid.argument("namespace", f"is longer than {_MOST_NAME} bytes")
         self._connection = connection
         self._identity = connection.identity
         self._records = f"langchain.records/{name}/records"

@@ -1,7 +1,7 @@
 """LangGraph's cache of what nodes gave, in the store's cache: shared by processes, within its budget of bytes."""
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
@@ -9,6 +9,7 @@ import structlog
 from langgraph.cache.base import BaseCache, FullKey, Namespace
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
+from lycosa.batches import batches
 from lycosa.errors import LycosaError, TimedOut, Unavailable
 from lycosa.langchain.connection import LycosaConnection
 from lycosa.langchain.serializing import ClosedSerializer
@@ -102,7 +103,7 @@ class LycosaNodeCache(BaseCache[ValueT]):
             elif ttl is None or ttl > 0:
                 seconds = _LONGEST if ttl is None else min(float(ttl), _LONGEST)
                 items.append(Item(_name(*key), bytes(data), seconds, kind))
-        for part in _parts(items):
+        for part in batches(items, lambda item: len(item.value), MOST_KEYS, MOST_BYTES):
             await services.cache.set_many(self._identity, part)
 
     async def aclear(self, namespaces: Sequence[Namespace] | None = None) -> None:
@@ -136,19 +137,6 @@ def _name(namespace: Namespace, key: str) -> str:
 def _short(name: str, most: int) -> str:
     """The name, or where it is too long, its hash behind a mark that no name has."""
     return name if len(name) <= most else f"%{hashlib.sha256(name.encode()).hexdigest()}"
-
-
-def _parts(items: Iterable[Item]) -> Iterator[list[Item]]:
-    part: list[Item] = []
-    size = 0
-    for item in items:
-        if part and (len(part) == MOST_KEYS or size + len(item.value) > MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(item)
-        size += len(item.value)
-    if part:
-        yield part
 
 
 def _passed_over(operation: str, problem: LycosaError) -> dict[Any, Any]:

@@ -78,11 +78,7 @@ class LycosaStore(BaseStore):
         this store apart from others of the tenant. Raises Invalid for a name that is not plain text of 1 to 64 bytes.
         """
         if not name.isprintable() or "/" in name or not 0 < len(name.encode()) <= 64:
-            raise Invalid(
-                "argument name is not plain text of 1 to 64 bytes without a slash",
-                code="INVALID_ARGUMENT",
-                details={"argument": "name"},
-            )
+            raise Invalid.argument("name", "is not plain text of 1 to 64 bytes without a slash")
         self.ttl_config = ttl
         self._connection = connection
         self._identity = connection.identity

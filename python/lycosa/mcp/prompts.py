@@ -74,7 +74,7 @@ async def compare_customers(
     keys = distinct([key.strip() for key in customers.split(",") if key.strip()])
     if not _LEAST_COMPARED <= len(keys) <= _MOST_COMPARED:
         problem = f"names {len(keys)} customers, {_LEAST_COMPARED} to {_MOST_COMPARED} are compared"
-        raise _wrong("customers", problem)
+        raise Invalid.argument("customers", problem)
     messages = [_task(COMPARE, language, criterion)]
     for key in keys:
         messages += await _known(services, identity, key, with_documents=False)
@@ -93,18 +93,10 @@ async def find_risks(
     return [task, *await _known(services, identity, customer, with_documents=True)]
 
 
-def _wrong(argument: str, problem: str) -> Invalid:
-    return Invalid(
-        f"argument {argument} {problem}",
-        code="INVALID_ARGUMENT",
-        details={"argument": argument, "problem": problem},
-    )
-
-
 def _task(text: Mapping[Language, str], language: str, focus: str) -> Message:
     """The instruction in the language asked for. Raises Invalid for one that there is not."""
     if language not in get_args(Language):
-        raise _wrong("language", "is not one of en, ru")
+        raise Invalid.argument("language", "is not one of en, ru")
     return Message(instruction(text, cast(Language, language), gist(focus, _LONGEST_FOCUS)))
 
 
@@ -147,7 +139,7 @@ class _Prompt(FunctionPrompt):
         """Raises Invalid for an argument that is missing."""
         for argument in self.arguments or []:
             if argument.required and argument.name not in (arguments or {}):
-                raise _wrong(argument.name, "is missing")
+                raise Invalid.argument(argument.name, "is missing")
         return await super().render(arguments)
 
 

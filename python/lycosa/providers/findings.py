@@ -36,7 +36,7 @@ _LONGEST_TEXT: Final = 4_000
 _LONGEST_DATE: Final = 64
 LONGEST_ANSWER: Final = 32_000
 
-Cause = Literal["transient", "throttled", "exhausted", "refused", "invalid"]
+Cause = Literal["transient", "late", "throttled", "exhausted", "refused", "invalid"]
 _Domain = Annotated[str, StringConstraints(pattern=r"^[\w-]+(\.[\w-]+)+$", max_length=253)]
 
 
@@ -91,7 +91,8 @@ class SearchOptions(BaseModel):
 class ProviderFailure(Exception):
     """A provider did not answer.
 
-    `cause` says what follows: transient - it may be well again soon; throttled - it says to wait; exhausted - its
+    `cause` says what follows: transient - it may be well again soon; late - its caller had no time for it, which says
+    nothing of it (only a look-up says so); throttled - it says to wait; exhausted - its
     credits are spent; refused - it will not talk to us until somebody acts; invalid - the question is wrong.
     `charged` says whether it may have charged any attempt: False only when that is certain. `amounts` are the true
     amounts of the claimed quotas (see Findings): requests count against a rate even where nothing was charged.

@@ -52,7 +52,10 @@ async def list_providers(asking: Asking, services: With) -> Response:
 async def change_provider(
     name: ProviderName, change: ProviderChange, asking: Asking, services: With
 ) -> Response:
-    """Switch a provider on or off for every process of the tenant, or give it a place among the others."""
+    """Switch a provider on or off for every process and tenant, or give it a place among the others.
+
+    It is for keys of the server's own tenant, LYCOSA_TENANT, whose account the providers are.
+    """
     await services.prepare()
     changed = await services.providers.change(asking, name, enabled=change.enabled, place=change.place)
     return answer(ProviderState, changed)

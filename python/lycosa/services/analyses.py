@@ -335,31 +335,19 @@ def _checked_question(question: str | None) -> str | None:
     if question is None or not question.strip():
         return None
     if len(question.encode(errors="replace")) > _MAX_QUESTION:
-        raise Invalid(
-            f"argument question is longer than {_MAX_QUESTION} bytes",
-            code="INVALID_ARGUMENT",
-            details={"argument": "question", "problem": f"is longer than {_MAX_QUESTION} bytes"},
-        )
+        raise Invalid.argument("question", f"is longer than {_MAX_QUESTION} bytes")
     return clip_bytes(clean(question, _MAX_QUESTION), _MAX_QUESTION) or None
 
 
 def _checked_language(language: str | None) -> Language | None:
     if language not in (None, "en", "ru"):
-        raise Invalid(
-            "argument language is not one of en, ru",
-            code="INVALID_ARGUMENT",
-            details={"argument": "language", "problem": "is not one of en, ru"},
-        )
+        raise Invalid.argument("language", "is not one of en, ru")
     return cast("Language | None", language)
 
 
 def _checked_mode(mode: str) -> Mode:
     if mode not in get_args(Mode):
-        raise Invalid(
-            f"argument mode is not one of {', '.join(get_args(Mode))}",
-            code="INVALID_ARGUMENT",
-            details={"argument": "mode", "problem": f"is not one of {', '.join(get_args(Mode))}"},
-        )
+        raise Invalid.argument("mode", f"is not one of {', '.join(get_args(Mode))}")
     return cast("Mode", mode)
 
 

@@ -327,41 +327,37 @@ def _text(key: object) -> str:
     return key.decode()
 
 
-def _refuse(argument: str, problem: str) -> Invalid:
-    return Invalid(
-        f"argument {argument} {problem}",
-        code="INVALID_ARGUMENT",
-        details={"argument": argument, "problem": problem},
-    )
-
-
 def _require_text(argument: str, text: str, most: int) -> None:
     try:
         size = len(text.encode())
     except UnicodeEncodeError:
-        raise _refuse(argument, "is not valid Unicode text") from None
+        raise Invalid.argument(argument, "is not valid Unicode text") from None
     if size == 0:
-        raise _refuse(argument, "is empty")
+        raise Invalid.argument(argument, "is empty")
     if size > most:
-        raise _refuse(argument, f"is longer than {most} bytes")
+        raise Invalid.argument(argument, f"is longer than {most} bytes")
 
 
 def _require_items(items: Sequence[Item]) -> None:
     """The store's bounds. Raises Invalid, naming the argument."""
     if len(items) > MOST_KEYS:
-        raise _refuse("entries", f"holds {len(items)} items, at most {MOST_KEYS} are taken in one call")
+        raise Invalid.argument(
+            "entries", f"holds {len(items)} items, at most {MOST_KEYS} are taken in one call"
+        )
     if sum(len(item.value) for item in items) > MOST_BYTES:
-        raise _refuse("entries", f"hold more than {MOST_BYTES} bytes of values together")
+        raise Invalid.argument("entries", f"hold more than {MOST_BYTES} bytes of values together")
     for item in items:
         _require_text("key", item.key, _MOST_KEY)
         _require_text("media_type", item.media_type, _MOST_NAME)
         if len(item.value) > _MOST_VALUE:
-            raise _refuse("value", f"is longer than {_MOST_VALUE} bytes")
+            raise Invalid.argument("value", f"is longer than {_MOST_VALUE} bytes")
         if not 0.001 <= item.ttl <= _MOST_TTL:
-            raise _refuse("ttl", f"is not within 0.001 and {_MOST_TTL:.0f}")
+            raise Invalid.argument("ttl", f"is not within 0.001 and {_MOST_TTL:.0f}")
         if not 0 <= item.stale_for <= _MOST_TTL:
-            raise _refuse("stale_for", f"is not within 0 and {_MOST_TTL:.0f}")
+            raise Invalid.argument("stale_for", f"is not within 0 and {_MOST_TTL:.0f}")
         if len(item.tags) > _MOST_TAGS:
-            raise _refuse("tags", f"holds {len(item.tags)} items, at most {_MOST_TAGS} are taken in one call")
+            raise Invalid.argument(
+                "tags", f"holds {len(item.tags)} items, at most {_MOST_TAGS} are taken in one call"
+            )
         for tag in item.tags:
             _require_text("tags", tag, _MOST_NAME)

@@ -30,7 +30,7 @@ def canonical(name: str, value: object) -> Any:
 
 def _form(name: str, value: object, depth: int) -> Any:
     if depth > _DEEPEST:
-        raise _refused(name, "is nested too deep")
+        raise Invalid.argument(name, "is nested too deep")
     if value is None or type(value) is bool:
         return value
     if type(value) is str:
@@ -38,13 +38,13 @@ def _form(name: str, value: object, depth: int) -> Any:
             try:
                 value.encode()
             except UnicodeEncodeError:
-                raise _refused(name, "is not valid Unicode text") from None
+                raise Invalid.argument(name, "is not valid Unicode text") from None
         return value
     if type(value) is int:
         return ["int", str(value)]
     if type(value) is float:
         if not math.isfinite(value):
-            raise _refused(name, "is not a finite number")
+            raise Invalid.argument(name, "is not a finite number")
         return ["float", value.hex()]
     return _composed(name, value, depth) or _named(name, value, depth)
 
@@ -59,7 +59,7 @@ def _composed(name: str, value: object, depth: int) -> Any:
     if kind is dict:
         assert isinstance(value, Mapping)
         if not all(type(key) is str for key in value):
-            raise _refused(name, "holds a dictionary with keys that are no text")
+            raise Invalid.argument(name, "holds a dictionary with keys that are no text")
         return ["dict", [[key, _form(name, value[key], depth + 1)] for key in sorted(value)]]
     return None
 
@@ -80,7 +80,7 @@ def _named(name: str, value: object, depth: int) -> Any:
         return [title, str(value)]
     if isinstance(value, Decimal):
         if not value.is_finite():
-            raise _refused(name, "is not a finite number")
+            raise Invalid.argument(name, "is not a finite number")
         return [title, str(value)]
     if isinstance(value, BaseModel):
         fields = {field: getattr(value, field) for field in type(value).model_fields}
@@ -89,12 +89,4 @@ def _named(name: str, value: object, depth: int) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
         return [title, _form(name, fields, depth + 1)]
-    raise _refused(name, f"is of type {title}, which has no canonical form")
-
-
-def _refused(name: str, problem: str) -> Invalid:
-    return Invalid(
-        f"argument {name} {problem}",
-        code="INVALID_ARGUMENT",
-        details={"argument": name, "problem": problem},
-    )
+    raise Invalid.argument(name, f"is of type {title}, which has no canonical form")

@@ -1,7 +1,8 @@
 """Documents: texts about customers, stored and searched."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
+from lycosa.batches import batches
 from lycosa.errors import Invalid, NotFound
 from lycosa.identity import Identity
 from lycosa.procedures import (
@@ -91,7 +92,8 @@ class DocumentService:
         of 262,144 bytes.
         """
         found: list[DocumentMatch] = []
-        for part in _parts([_plain(text) for text in texts]):
+        plain = [_plain(text) for text in texts]
+        for part in batches(plain, lambda text: len(text.encode()), _MATCHED_TEXTS, _MATCHED_BYTES):
             answer: DocumentMatches = await self._procedures.document_match(
                 tenant=identity.tenant, query=_plain(query)[:500], texts=part
             )
@@ -141,17 +143,3 @@ def _plain(text: str) -> str:
     """Text as the store takes it: without control characters and what has no UTF-8, and no longer than it may be."""
     cut = text.encode("utf-8", "replace")[:MOST_MATCHED].decode("utf-8", "ignore")
     return "".join(character if character.isprintable() else " " for character in cut) or " "
-
-
-def _parts(texts: Sequence[str]) -> Iterator[list[str]]:
-    part: list[str] = []
-    size = 0
-    for text in texts:
-        length = len(text.encode())
-        if part and (len(part) == _MATCHED_TEXTS or size + length > _MATCHED_BYTES):
-            yield part
-            part, size = [], 0
-        part.append(text)
-        size += length
-    if part:
-        yield part

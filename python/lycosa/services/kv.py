@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Final
 
+from lycosa.batches import batches
 from lycosa.identity import Identity
 from lycosa.procedures import KvEntry, KvFacts, KvItem, KvKeys, KvPage, KvStored, Procedures
 
@@ -65,7 +66,7 @@ class KvService:
         At most 100 of together 4,000,000 bytes are all stored or none; more go in parts.
         """
         stored: list[KvStored] = []
-        for part in _value_parts(values):
+        for part in batches(values.items(), lambda item: len(item[1]), MOST_KEYS, MOST_BYTES):
             entries: list[KvItem] = [
                 {"key": key, "value": value} if ttl is None else {"key": key, "value": value, "ttl": ttl}
                 for key, value in part
@@ -226,16 +227,3 @@ class KvService:
 def _parts(keys: Sequence[str]) -> Iterator[list[str]]:
     for start in range(0, len(keys), MOST_KEYS):
         yield list(keys[start : start + MOST_KEYS])
-
-
-def _value_parts(values: Mapping[str, bytes]) -> Iterator[list[tuple[str, bytes]]]:
-    part: list[tuple[str, bytes]] = []
-    size = 0
-    for key, value in values.items():
-        if part and (len(part) == MOST_KEYS or size + len(value) > MOST_BYTES):
-            yield part
-            part, size = [], 0
-        part.append((key, value))
-        size += len(value)
-    if part:
-        yield part

@@ -124,6 +124,8 @@ class Search:
     """One search under way. Times are of the monotonic clock."""
 
     identity: Identity
+    # Whose the quotas and breakers of the providers are.
+    account: Identity
     question: str
     options: SearchOptions
     key: str

@@ -3,7 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, Literal
 from uuid import uuid4
 
 import structlog
@@ -18,7 +18,7 @@ from lycosa.procedures import (
     QuotaReservationState,
     RequestExists,
 )
-from lycosa.providers.findings import Findings, ProviderFailure
+from lycosa.providers.findings import Cause, Findings, ProviderFailure
 from lycosa.services.lookup_forms import Kept, LookupAnswer, Search, family, passed_over
 from lycosa.telemetry import LookupMetrics
 
@@ -37,6 +37,10 @@ _OWN_KNOWLEDGE: Final = 60.0
 _FINISH_AGAIN: Final = (0.1, 0.4)
 _MOST_BYTES: Final = 1_000_000
 
+# The part of its time that a provider has used up which failed for want of it.
+_USED_UP: Final = 0.8
+
+Result = Cause | Literal["ok", "cancelled", "fault"]
 Spawn = Callable[[Coroutine[Any, Any, None], str], "asyncio.Task[None]"]
 
 
@@ -44,14 +48,23 @@ class Leader:
     """Buys under leases. Whatever has to happen although the caller has gone is spawned."""
 
     def __init__(
-        self, procedures: Procedures, metrics: LookupMetrics, spawn: Spawn, ttl: float, stale_for: float
+        self,
+        procedures: Procedures,
+        metrics: LookupMetrics,
+        spawn: Spawn,
+        ttl: float,
+        stale_for: float,
+        fair: float,
     ) -> None:
-        """`ttl` and `stale_for` are the seconds that an answer is fresh, and may be served after that."""
+        """`ttl` and `stale_for` are the seconds that an answer is fresh, and may be served after that. A provider that
+        was given less than `fair` seconds is not blamed for using them up.
+        """
         self._procedures = procedures
         self._metrics = metrics
         self._spawn = spawn
         self._ttl = ttl
         self._stale_for = stale_for
+        self._fair = fair
 
     async def buy(
         self, search: Search, lease: LookupLease, skipped: Sequence[LookupSkipped]
@@ -119,19 +132,23 @@ class Leader:
         provider = search.providers[lease.provider]
         seconds = search.left if others <= 1 else search.left / 2
         started = time.perf_counter()
-        result, status, cost = "cancelled", 0, 0
+        result: Result = "cancelled"
+        status, cost = 0, 0
         try:
             async with asyncio.timeout(seconds + _GRACE):
                 findings = await provider.search(search.question, search.options, seconds)
             result, status, cost = "ok", findings.status, findings.cost_microusd
             return findings
         except ProviderFailure as failure:
+            if failure.cause == "transient" and self._is_hurried(seconds, started):
+                failure.cause = "late"
             result, status = failure.cause, failure.status or 0
             raise
         except TimeoutError:
-            result = "transient"
+            cause: Cause = "late" if self._is_hurried(seconds, started) else "transient"
+            result = cause
             raise ProviderFailure(
-                f"no answer within {seconds:.1f} s", provider=provider.name, cause="transient", charged=True
+                f"no answer within {seconds:.1f} s", provider=provider.name, cause=cause, charged=True
             ) from None
         except Exception as problem:
             result = "fault"
@@ -154,6 +171,12 @@ class Leader:
                 duration_ms=round(elapsed * 1000, 1),
                 request=search.request_id,
             )
+
+    def _is_hurried(self, seconds: float, started: float) -> bool:
+        """Whether a provider failed for want of time. It is not to blame: its breaker is everybody's, and callers in a
+        hurry would open it to all.
+        """
+        return seconds < self._fair and time.perf_counter() - started >= _USED_UP * seconds
 
     async def _failed(
         self, search: Search, lease: LookupLease, failure: ProviderFailure
@@ -278,7 +301,7 @@ class Leader:
         if lease.reservation_id is None:
             return
         tenant, id_, spent = (
-            search.identity.tenant,
+            search.account.tenant,
             lease.reservation_id,
             search.amounts(lease.provider, amounts),
         )

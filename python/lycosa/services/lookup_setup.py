@@ -46,6 +46,7 @@ def make_lookups(procedures: Procedures, settings: Settings) -> Lookups:
         agents=agents_of(settings),
         own=lambda identity: Documents(documents, identity),
         define=define,
+        account=settings.account,
         timeout=settings.search_timeout,
         ttl=settings.search_ttl,
         stale_for=settings.search_stale_for,
@@ -56,7 +57,7 @@ def watches_of(lookups: Lookups, procedures: Procedures, identity: Identity) -> 
     """By provider: who compares the account of a key with what is counted here."""
     quotas = QuotaService(procedures)
     return {
-        name: UsageWatch(provider, quotas, identity)
+        name: UsageWatch(provider, quotas, lookups.account(identity))
         for name, provider in lookups.providers(identity).items()
         if isinstance(provider, Tavily)
     }

@@ -42,6 +42,9 @@ __all__ = ["LookupAnswer", "Lookups"]
 _log = structlog.get_logger("lycosa.lookups")
 
 _MOST_SECONDS: Final = 590.0
+# A provider that had less is not blamed for using it up; nor one that had less than this part of the usual deadline.
+_FAIR_SECONDS: Final = 2.0
+_FAIR_PART: Final = 0.25
 # That the gate takes.
 _MOST_PROVIDERS: Final = 8
 # What is under way at the end has this long to bring its answer home.
@@ -59,12 +62,14 @@ class Lookups:
         agents: Sequence[Provider] = (),
         own: Callable[[Identity], Provider] | None = None,
         define: Callable[[Identity], Awaitable[None]] | None = None,
+        account: str | None = None,
         timeout: float = 20.0,
         ttl: float = 86_400.0,
         stale_for: float = 604_800.0,
     ) -> None:
         """`providers` of results and `agents`, which write answers, in order of preference; `own` makes the one of a
-        tenant's own knowledge, the last resort. `define` defines the quotas that they claim for a tenant.
+        tenant's own knowledge, the last resort. `account` is the tenant whose quotas and breakers they are, whoever
+        asks; absent, each tenant's own. `define` defines the quotas that they claim for an account.
 
         An answer is fresh for `ttl` seconds, and served old for `stale_for` more while it is renewed; `timeout` is the
         deadline of a search that gives none.
@@ -73,14 +78,20 @@ class Lookups:
         self._providers, self._agents = tuple(providers), tuple(agents)
         self._own = own
         self._define = define
-        # Tenants whose quotas this process has defined.
+        self._account = None if account is None else Identity(account)
+        # Accounts whose quotas this process has defined.
         self._defined: set[str] = set()
         self._defining = asyncio.Lock()
         self._timeout = timeout
         self.metrics = LookupMetrics()
-        self._leader = Leader(procedures, self.metrics, self._spawn, ttl, stale_for)
+        fair = min(_FAIR_SECONDS, timeout * _FAIR_PART)
+        self._leader = Leader(procedures, self.metrics, self._spawn, ttl, stale_for, fair)
         # Work that outlives whoever asked for it: kept here so that it is neither lost nor collected.
         self._background: set[asyncio.Task[Any]] = set()
+
+    def account(self, identity: Identity) -> Identity:
+        """Whose the quotas, the breakers and the order of the providers are that a caller asks."""
+        return self._account or identity
 
     def providers(self, identity: Identity, *, agents: bool = False) -> dict[str, Provider]:
         """Who can be asked by name, in order of preference; `agents` before those who bring results."""
@@ -112,6 +123,7 @@ class Lookups:
         seconds = min(self._timeout if deadline is None else max(0.05, deadline), _MOST_SECONDS)
         search = Search(
             identity=identity,
+            account=self.account(identity),
             question=question,
             options=options,
             key=search_key(question, options, agents=agents),
@@ -146,13 +158,14 @@ class Lookups:
         return answer
 
     async def define_quotas(self, identity: Identity) -> None:
-        """Define the quotas of the providers, once for each tenant; what they have counted stays."""
-        if self._define is None or identity.tenant in self._defined:
+        """Define the quotas of a caller's providers, once for each account; what they have counted stays."""
+        account = self.account(identity)
+        if self._define is None or account.tenant in self._defined:
             return
         async with self._defining:
-            if identity.tenant not in self._defined:
-                await self._define(identity)
-                self._defined.add(identity.tenant)
+            if account.tenant not in self._defined:
+                await self._define(account)
+                self._defined.add(account.tenant)
 
     async def aclose(self) -> None:
         """Wait for answers that are being brought home and renewed, then let go of the providers."""
@@ -224,6 +237,7 @@ class Lookups:
                         stale_for=None if search.takes_old else 0.0,
                         lease=search.left + LEASE_SLACK,
                         request=search.asked(),
+                        account=search.account.tenant,
                     ),
                 )
             except RequestExists:
@@ -234,7 +248,7 @@ class Lookups:
                 if attempt == 2 or self._define is None:
                     raise
                 # Somebody has removed it since.
-                self._defined.discard(search.identity.tenant)
+                self._defined.discard(search.account.tenant)
                 await self.define_quotas(search.identity)
         raise AssertionError("two attempts end it")
 
@@ -254,6 +268,7 @@ class Lookups:
                     stale_for=None if search.takes_old else 0.0,
                     lease=search.left + LEASE_SLACK,
                     request=search.asked(),
+                    account=search.account.tenant,
                     ticket=pending.ticket,
                     wait=search.left,
                     since=search.asked_at,
@@ -341,6 +356,7 @@ class Lookups:
         """Buy a new answer behind somebody who was given the old one. The history has a row of its own for it."""
         search = Search(
             identity=asked.identity,
+            account=asked.account,
             question=asked.question,
             options=asked.options,
             key=asked.key,

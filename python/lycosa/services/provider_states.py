@@ -5,7 +5,7 @@ from typing import Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from lycosa.errors import Invalid, NotFound
+from lycosa.errors import Denied, Invalid, NotFound
 from lycosa.identity import Identity
 from lycosa.procedures import LookupProvider, Procedures, QuotaReport
 from lycosa.providers.findings import Provider, SearchOptions
@@ -67,7 +67,9 @@ class ProviderState(BaseModel):
     breaker: Literal["closed", "open", "half_open"]
     failures: int = Field(description="That count towards opening the breaker.")
     retry_at: float | None = Field(description="When it may be asked again, where waiting helps.")
-    last_error: str | None
+    last_error: str | None = Field(
+        description="What the provider said itself is shown to whose account it is."
+    )
     last_error_at: float | None
     calls: int = Field(description="Since it was first asked.")
     errors: int
@@ -80,7 +82,11 @@ class ProviderState(BaseModel):
 
 
 class ProviderService:
-    """The use-cases of providers. Every method takes who asks first."""
+    """The use-cases of providers. Every method takes who asks first.
+
+    How they are, their quotas and their order are those of the account (`Lookups.account`), whoever asks. Every tenant
+    sees them; the account's own tenant changes them, and sees what a provider said itself.
+    """
 
     def __init__(self, procedures: Procedures, lookups: Lookups) -> None:
         self._procedures = procedures
@@ -95,14 +101,13 @@ class ProviderService:
     async def find(self, identity: Identity) -> list[ProviderState]:
         """Every provider in the order in which they are asked; also those that were asked once and are gone now."""
         await self._lookups.define_quotas(identity)
-        stored = {
-            row.provider: row for row in await self._procedures.lookup_providers(tenant=identity.tenant)
-        }
+        account = self._lookups.account(identity)
+        stored = {row.provider: row for row in await self._procedures.lookup_providers(tenant=account.tenant)}
         providers = self._lookups.providers(identity, agents=True)
-        reports = await self._reports(identity, providers.values())
-        now = self._procedures.server_time()
+        reports = await self._reports(account, providers.values())
+        now, is_own = self._procedures.server_time(), self._is_own(identity)
         states = [
-            _state(name, providers.get(name), stored.get(name), reports, now, self._watches.get(name))
+            _state(name, providers.get(name), stored.get(name), reports, now, self._watches.get(name), is_own)
             for name in [*providers, *(name for name in stored if name not in providers and name != MODEL)]
         ]
         # Stable: those without a place stay in the order of the settings.
@@ -110,7 +115,8 @@ class ProviderService:
 
     async def breakers(self, identity: Identity, timeout: float | None = None) -> list[LookupProvider]:
         """What the store knows of the providers that were ever asked."""
-        return await self._procedures.lookup_providers(tenant=identity.tenant, timeout=timeout)
+        tenant = self._lookups.account(identity).tenant
+        return await self._procedures.lookup_providers(tenant=tenant, timeout=timeout)
 
     async def get(self, identity: Identity, name: str) -> ProviderState:
         """One provider. Raises NotFound."""
@@ -126,8 +132,10 @@ class ProviderService:
     ) -> ProviderState:
         """Switch a provider on or off, or give it a place (1..100) among the others; what is not given stays.
 
-        Switching it on forgets what blocked it and closes its breaker. Raises NotFound.
+        Switching it on forgets what blocked it and closes its breaker. Raises NotFound, Denied (OPERATOR_ONLY) for
+        another tenant than the account's.
         """
+        self._require_own(identity)
         await self.get(identity, name)
         await self._procedures.lookup_set_provider(
             tenant=identity.tenant, provider=name, enabled=enabled, place=place
@@ -135,7 +143,11 @@ class ProviderService:
         return await self.get(identity, name)
 
     async def order(self, identity: Identity, names: Sequence[str]) -> list[ProviderState]:
-        """Ask providers in this order; those that are not named follow as they were. Raises NotFound, Invalid."""
+        """Ask providers in this order; those that are not named follow as they were.
+
+        Raises NotFound, Invalid, Denied (OPERATOR_ONLY) for another tenant than the account's.
+        """
+        self._require_own(identity)
         if len(set(names)) < len(names) or not names:
             raise Invalid("name each provider once", code="INVALID_ARGUMENT", details={"argument": "names"})
         known = [state.name for state in await self.find(identity)]
@@ -147,12 +159,22 @@ class ProviderService:
             await self._procedures.lookup_set_provider(tenant=identity.tenant, provider=name, place=place)
         return await self.find(identity)
 
-    async def _reports(self, identity: Identity, providers: Any) -> dict[str, QuotaReport]:
+    def _is_own(self, identity: Identity) -> bool:
+        return self._lookups.account(identity).tenant == identity.tenant
+
+    def _require_own(self, identity: Identity) -> None:
+        if not self._is_own(identity):
+            raise Denied(
+                "providers are shared by every tenant of this server: its own, LYCOSA_TENANT, switches and orders them",
+                code="OPERATOR_ONLY",
+            )
+
+    async def _reports(self, account: Identity, providers: Any) -> dict[str, QuotaReport]:
         names = sorted({claim["quota"] for one in providers for claim in one.claims(SearchOptions())})
         found: dict[str, QuotaReport] = {}
         for name in names:
             try:
-                page = await self._procedures.quota_report(tenant=identity.tenant, quotas=[name])
+                page = await self._procedures.quota_report(tenant=account.tenant, quotas=[name])
             except NotFound:
                 continue
             found[name] = page.rows[0]
@@ -166,6 +188,7 @@ def _state(
     reports: dict[str, QuotaReport],
     now: float,
     watch: UsageWatch | None,
+    is_own: bool,
 ) -> ProviderState:
     claims = [] if provider is None else provider.claims(SearchOptions())
     mine = {claim["quota"]: reports[claim["quota"]] for claim in claims if claim["quota"] in reports}
@@ -192,7 +215,7 @@ def _state(
         breaker="closed" if row is None else row.breaker,
         failures=0 if row is None else row.failures,
         retry_at=retry_at,
-        last_error=None if row is None else row.last_error,
+        last_error=None if row is None else _said(row.last_error, is_own),
         last_error_at=None if row is None else row.last_error_at,
         calls=0 if row is None else row.calls,
         errors=0 if row is None else row.errors,
@@ -201,6 +224,11 @@ def _state(
         quotas=[_quota(report) for report in mine.values()],
         drift=None if watch is None or watch.last is None else ProviderDrift.model_validate(watch.last),
     )
+
+
+def _said(error: str | None, is_own: bool) -> str | None:
+    """The last error. What the provider said itself stands behind a colon, and may repeat what its tenant asked."""
+    return error if error is None or is_own else error.partition(":")[0]
 
 
 def _standing(row: LookupProvider | None, now: float) -> tuple[State, float | None]:

@@ -54,7 +54,7 @@ class Sent(NamedTuple):
 def checked(message: Message, now: float) -> Sent:
     """The message as it is sent. Raises Invalid, which names the field."""
     if message.role not in _ROLES:
-        raise _refused("role", "is not one of " + ", ".join(get_args(Role)))
+        raise Invalid.argument("role", "is not one of " + ", ".join(get_args(Role)))
     identifier = str(uuid4()) if message.id is None else check_name("id", message.id)
     sent = SessionMessageInput(
         id=identifier,
@@ -70,7 +70,7 @@ def checked(message: Message, now: float) -> Sent:
         sent["body"] = message.body
     if message.tokens is not None:
         if not isinstance(message.tokens, int):
-            raise _refused("tokens", "is not a whole number")
+            raise Invalid.argument("tokens", "is not a whole number")
         sent["tokens"] = int(_number("tokens", message.tokens, _MOST_TOKENS))
     if message.extra:
         size += _extra(message.extra)
@@ -81,17 +81,12 @@ def checked(message: Message, now: float) -> Sent:
 def check_name(field: str, value: object) -> str:
     """A name of 1..128 bytes without control characters. Raises Invalid."""
     if not isinstance(value, str) or not value:
-        raise _refused(field, "is empty" if value == "" else "is not a string")
+        raise Invalid.argument(field, "is empty" if value == "" else "is not a string")
     if _encoded(field, value) > _MOST_NAME:
-        raise _refused(field, f"is longer than {_MOST_NAME} bytes")
+        raise Invalid.argument(field, f"is longer than {_MOST_NAME} bytes")
     if _ANY_CONTROLS.search(value):
-        raise _refused(field, "holds control characters")
+        raise Invalid.argument(field, "holds control characters")
     return value
-
-
-def _refused(field: str, problem: str) -> Invalid:
-    details = {"argument": field, "problem": problem}
-    return Invalid(f"argument {field} {problem}", code="INVALID_ARGUMENT", details=details)
 
 
 def _encoded(field: str, value: str) -> int:
@@ -100,36 +95,36 @@ def _encoded(field: str, value: str) -> int:
     try:
         return len(value.encode())
     except UnicodeEncodeError:
-        raise _refused(field, "is not valid Unicode text") from None
+        raise Invalid.argument(field, "is not valid Unicode text") from None
 
 
 def _text(field: str, value: object, most: int) -> int:
     """The bytes of a text."""
     if not isinstance(value, str):
-        raise _refused(field, "is not a string")
+        raise Invalid.argument(field, "is not a string")
     size = _encoded(field, value)
     if size > most:
-        raise _refused(field, f"is longer than {most} bytes")
+        raise Invalid.argument(field, f"is longer than {most} bytes")
     if _CONTROLS.search(value):
-        raise _refused(field, "holds control characters")
+        raise Invalid.argument(field, "holds control characters")
     return size
 
 
 def _number(field: str, value: Any, most: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _refused(field, "is not a number")
+        raise Invalid.argument(field, "is not a number")
     # Written so that NaN is refused.
     if not 0 <= value <= most:
-        raise _refused(field, f"is not within 0 and {most}")
+        raise Invalid.argument(field, f"is not within 0 and {most}")
     return value
 
 
 def _extra(extra: object) -> int:
     """The bytes of a map of scalars."""
     if not isinstance(extra, Mapping):
-        raise _refused("extra", "is not a map")
+        raise Invalid.argument("extra", "is not a map")
     if len(extra) > _MOST_EXTRA:
-        raise _refused("extra", f"holds more than {_MOST_EXTRA} keys")
+        raise Invalid.argument("extra", f"holds more than {_MOST_EXTRA} keys")
     size = 0
     for name, value in extra.items():
         size += len(check_name("extra", name).encode())
@@ -137,8 +132,8 @@ def _extra(extra: object) -> int:
             size += _text(f"extra.{name}", value, _MOST_SCALAR)
         elif isinstance(value, int | float):
             if not isinstance(value, bool) and not -(2.0**63) <= value < 2.0**63:
-                raise _refused(f"extra.{name}", "is not a finite number of 64 bits")
+                raise Invalid.argument(f"extra.{name}", "is not a finite number of 64 bits")
             size += 20
         else:
-            raise _refused(f"extra.{name}", "is not a string, number or boolean")
+            raise Invalid.argument(f"extra.{name}", "is not a string, number or boolean")
     return size
