@@ -20,6 +20,7 @@ from asynctnt.exceptions import TarantoolDatabaseError, TarantoolError, Tarantoo
 from lycosa.compatibility import differences
 from lycosa.deadlines import Deadlines
 from lycosa.errors import Conflict, Denied, Internal, Invalid, LycosaError, TimedOut, Unavailable
+from lycosa.gathered_writes import Connection
 from lycosa.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -165,7 +166,7 @@ class Client:
         host, port = settings.tarantool_host, str(settings.tarantool_port)
         if host.startswith("/"):
             host, port = "unix/", host
-        connection = asynctnt.Connection(
+        connection = Connection(
             host=host,
             port=port,
             username=settings.tarantool_user,
