@@ -20,6 +20,7 @@ from pathlib import Path
 
 import uvloop
 
+from benchmarks import processors
 from lycosa.procedures import DocumentHit, Procedures, connect
 from tests.conftest import Store
 
@@ -174,9 +175,11 @@ async def main(quick: bool) -> None:
     count, seconds = (QUICK_DOCUMENTS, QUICK_SECONDS) if quick else (DOCUMENTS, SECONDS)
     corpus = make_corpus(count)
     queries, holding = make_queries(corpus)
+    processors.of_servers()
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data:
         store = Store(Path(data), LYCOSA_MEMORY_MB=str(MEMORY_MB))
         store.start()
+        processors.of_clients()
         try:
             async with connect(store.settings()) as client:
                 procedures = Procedures(client)

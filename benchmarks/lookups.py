@@ -1,7 +1,10 @@
 """Every look-up over 1,000,000 customers, at a fixed rate and at saturation, beside an empty call.
 
 At a fixed rate (an open loop) a call's latency counts from the moment it was due, so a stall is charged to every call
-that it delayed. The median of the rounds is judged; rounds of all look-ups take turns, so that drift meets them all.
+that it delayed. The median of five rounds is judged; rounds of all look-ups take turns, so that drift meets them all.
+On a virtual machine a round in which more than 2 % of the processors' time was stolen says more of its neighbours than
+of the server: it is repeated, up to fifteen rounds in all, and the five least disturbed are judged. What was stolen in
+them stands beside each figure. Servers and clients have processors of their own, see benchmarks/processors.py.
 Server time is taken from the server's own figures of the procedure. Saturation (callers that wait for each answer) is
 shown and not judged, but for two ratios: generated client to raw call, contract's wrapper to bare function.
 """
@@ -9,6 +12,7 @@ shown and not judged, but for two ratios: generated client to raw call, contract
 import asyncio
 import contextlib
 import gc
+import os
 import random
 import socket
 import statistics
@@ -18,7 +22,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import asynctnt
 import uvloop
@@ -31,6 +35,9 @@ from tests.conftest import Store
 
 CUSTOMERS, QUICK_CUSTOMERS = 1_000_000, 20_000
 ROUNDS, QUICK_ROUNDS = 5, 1
+# Of one look-up, with those that are repeated.
+MOST_ROUNDS = 15
+MOST_STOLEN = 0.02
 SECONDS, QUICK_SECONDS = 3.0, 0.3
 CALLERS = 64
 RATE, PAGE_RATE = 5000, 4000
@@ -45,6 +52,15 @@ GOAL_CLIENT, GOAL_WRAPPER = 0.65, 0.85
 Call = Callable[[], Awaitable[object]]
 
 
+class Round(NamedTuple):
+    """What was measured in a round. Times in ms; `stolen` is the part of the processors' time that others had."""
+
+    median: float
+    tail: float
+    server: float
+    stolen: float
+
+
 @dataclass
 class Lookup:
     """One kind of call and what was measured of it. Times in ms."""
@@ -53,9 +69,15 @@ class Lookup:
     call: Call
     procedure: str = ""
     rate: int = RATE
-    medians: list[float] = field(default_factory=list)
-    tails: list[float] = field(default_factory=list)
-    server: list[float] = field(default_factory=list)
+    rounds: list[Round] = field(default_factory=list)
+
+    def calm(self) -> int:
+        """Rounds in which next to nothing was stolen."""
+        return sum(one.stolen <= MOST_STOLEN for one in self.rounds)
+
+    def judged(self, count: int) -> list[Round]:
+        """The least disturbed rounds."""
+        return sorted(self.rounds, key=lambda one: one.stolen)[:count]
 
 
 def fill(store: Store, count: int) -> None:
@@ -194,25 +216,37 @@ async def server_seconds(procedures: Procedures, procedure: str) -> tuple[int, f
 async def measure(lookup: Lookup, procedures: Procedures, seconds: float) -> None:
     """One round of a look-up at its rate."""
     before = await server_seconds(procedures, lookup.procedure) if lookup.procedure else (0, 0.0)
+    stolen, started = processors.stolen_seconds(), time.perf_counter()
     latencies = await open_loop(lookup.call, lookup.rate, seconds)
-    lookup.medians.append(percentile(latencies, 50))
-    lookup.tails.append(percentile(latencies, 99))
+    whole = (time.perf_counter() - started) * (os.cpu_count() or 1)
+    stolen = (processors.stolen_seconds() - stolen) / whole
+    server = 0.0
     if lookup.procedure:
         calls, spent = await server_seconds(procedures, lookup.procedure)
-        lookup.server.append((spent - before[1]) / (calls - before[0]) * 1000)
+        server = (spent - before[1]) / (calls - before[0]) * 1000
+    lookup.rounds.append(Round(percentile(latencies, 50), percentile(latencies, 99), server, stolen))
 
 
-def judge(lookup: Lookup) -> None:
+async def measure_all(lookups: list[Lookup], procedures: Procedures, rounds: int, seconds: float) -> None:
+    """Rounds of all in turns, and again of those that were disturbed."""
+    for number in range(MOST_ROUNDS if rounds > 1 else 1):
+        for lookup in lookups:
+            if number < rounds or lookup.calm() < rounds:
+                await measure(lookup, procedures, seconds)
+
+
+def judge(lookup: Lookup, rounds: int) -> None:
     """Print what was measured at a rate."""
-    median, tail = statistics.median(lookup.medians), statistics.median(lookup.tails)
+    judged = lookup.judged(rounds)
+    median, tail, server, stolen = (statistics.median(side) for side in zip(*judged, strict=True))
     line = f"{lookup.name:<32} {lookup.rate:>5}/s  p50 {median:7.3f} ms  p99 {tail:7.3f} ms"
+    disturbed = f"{stolen:4.1%} stolen, {len(lookup.rounds)} rounds"
     if not lookup.procedure:
-        print(f"{line}  (the floor)", flush=True)
+        print(f"{line}  (the floor)  {disturbed}", flush=True)
         return
-    server = statistics.median(lookup.server)
     verdict = "ok" if tail < GOAL_TAIL_MS and server < GOAL_SERVER_MS else "MISS"
     goal = f"p99 < {GOAL_TAIL_MS} ms, server < {GOAL_SERVER_MS} ms"
-    print(f"{line}  server {server:6.4f} ms  {goal}  {verdict}", flush=True)
+    print(f"{line}  server {server:6.4f} ms  {goal}  {verdict}  {disturbed}", flush=True)
 
 
 async def compare(name: str, ours: Call, theirs: Call, goal: float, rounds: int, seconds: float) -> None:
@@ -273,11 +307,9 @@ async def main(quick: bool) -> None:
                 gc.freeze()
                 for lookup in lookups:
                     await open_loop(lookup.call, lookup.rate, seconds / 3)
-                for _ in range(rounds):
-                    for lookup in lookups:
-                        await measure(lookup, procedures, seconds)
+                await measure_all(lookups, procedures, rounds, seconds)
                 for lookup in lookups:
-                    judge(lookup)
+                    judge(lookup, rounds)
                 for lookup in lookups:
                     if lookup.rate == RATE or lookup.procedure:
                         calls = await closed_loop(lookup.call, seconds / 2)

@@ -7,6 +7,7 @@ shares the processors of ours, a peer's client that of ours.
 """
 
 import os
+from pathlib import Path
 
 
 def of_servers() -> None:
@@ -17,6 +18,17 @@ def of_servers() -> None:
 def of_clients() -> None:
     """This process, and what it starts from now on, runs on the last processor."""
     _run_on(slice(-1, None))
+
+
+def stolen_seconds() -> float:
+    """Processor time that a hypervisor gave to somebody else though it was wanted here, since the start; 0 where nobody
+    counts it.
+    """
+    stat = Path("/proc/stat")
+    if not stat.exists():
+        return 0.0
+    # cpu user nice system idle iowait irq softirq steal ...
+    return int(stat.read_text().split(maxsplit=9)[8]) / os.sysconf("SC_CLK_TCK")
 
 
 def _run_on(part: slice) -> None:
