@@ -19,8 +19,8 @@ Call = Callable[..., Awaitable[Any]]
 Refused = Callable[[str], LycosaError]
 # Arguments that all callers of a batch share; None is an absent one.
 Shared = tuple[Hashable, ...]
-# Those of one batch: what they share, and whether they have the usual deadline.
-Group = tuple[Shared, bool]
+# Those of one batch: what they share, and how long they wait; reads of all who wait another time than usual are one.
+Group = tuple[Shared, float | bool | None]
 
 
 class _Batch:
@@ -28,16 +28,23 @@ class _Batch:
 
     __slots__ = ("alike", "elements", "group", "loop", "timeout", "waiting")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, group: Group) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, group: Group, timeout: float | None) -> None:
         self.loop = loop
         self.group = group
-        # Whoever has the usual deadline has that of the whole batch and needs no timer.
-        self.timeout = None if group[1] else 0.0
+        self.timeout = timeout
         # Who has the deadline of the whole batch, and so needs no timer.
         self.alike: list[asyncio.Future[Any]] = []
         self.elements: list[Any] = []
         # In the order of the elements: by the element itself where equal ones are one, else by its number.
         self.waiting: dict[Hashable, list[asyncio.Future[Any]]] = {}
+
+    def leave_out(self) -> None:
+        """Drop what nobody waits for any longer: a write whose caller has gone is not to be done behind its back."""
+        pairs = list(zip(self.waiting.items(), self.elements, strict=True))
+        kept = [(one, element) for one, element in pairs if not all(future.done() for future in one[1])]
+        if len(kept) < len(pairs):
+            self.waiting = dict(one for one, _ in kept)
+            self.elements = [element for _, element in kept]
 
 
 class Coalescer:
@@ -88,13 +95,16 @@ class Coalescer:
 
         `timeout` in seconds is this caller's alone; None is the client's own. Fails with what the call fails with.
         """
-        group = (shared, timeout is None)
-        batch = self._open.get(group) or self._begin(group)
+        if timeout is not None and not timeout > 0:
+            future = asyncio.get_running_loop().create_future()
+            self._expire(future)
+            return future
+        # Whoever has the deadline of the whole batch needs no timer. A write must not be done for one caller after it
+        # was told that its time is over, so those who wait less long have a batch of their own.
+        group = (shared, timeout is None if self._reads else timeout)
+        batch = self._open.get(group) or self._begin(group, timeout)
         future = batch.loop.create_future()
         if timeout is not None:
-            if not timeout > 0:
-                self._expire(future)
-                return future
             self._limit_wait(batch, future, timeout)
         waiting = batch.waiting
         key = element if self._reads else len(waiting)
@@ -107,9 +117,9 @@ class Coalescer:
             self._send(batch)
         return future
 
-    def _begin(self, group: Group) -> _Batch:
+    def _begin(self, group: Group, timeout: float | None) -> _Batch:
         loop = asyncio.get_running_loop()
-        batch = self._open[group] = _Batch(loop, group)
+        batch = self._open[group] = _Batch(loop, group, timeout)
         # Runs after everything that is ready now, which is what a tick is.
         loop.call_soon(self._send, batch)
         return batch
@@ -134,7 +144,7 @@ class Coalescer:
         if not future.done():
             future.set_exception(
                 TimedOut(
-                    f"{self._one} did not answer in time",
+                    f"{self._one} did not answer in time; whether it was done is unknown",
                     code="TIMED_OUT",
                     details={"procedure": self._one},
                 )
@@ -144,13 +154,14 @@ class Coalescer:
         """Close a batch and send it, if that was not done when it was full."""
         if self._open.get(batch.group) is batch:
             del self._open[batch.group]
-            if not batch.elements:
-                return
             task = batch.loop.create_task(self._answer(batch))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
     async def _answer(self, batch: _Batch) -> None:
+        batch.leave_out()
+        if not batch.elements:
+            return
         try:
             outcomes = await self._outcomes(batch)
         except BaseException as problem:
@@ -175,7 +186,8 @@ class Coalescer:
             answers = await self._call(self._many, arguments, timeout, idempotent=self._idempotent)
         except self._refusals:
             left = None if timeout is None else timeout - (batch.loop.time() - sent)
-            return await asyncio.gather(*(self._alone(batch, element, left) for element in elements))
+            batch.leave_out()
+            return await asyncio.gather(*(self._alone(batch, element, left) for element in batch.elements))
         except Exception as problem:
             return [problem] * len(elements)
         if len(answers) != len(elements):

@@ -2323,7 +2323,7 @@ class Procedures:
             args["negative"] = negative
         if tags is not None:
             args["tags"] = tags
-        if self._cache_set is not None and len(value) <= 16384:
+        if self._cache_set is not None and not (isinstance(value, (bytes, str)) and len(value) > 16384):
             answer = await self._cache_set.ask((tenant,), args, timeout)
         else:
             args |= {"tenant": tenant}

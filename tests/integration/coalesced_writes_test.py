@@ -62,6 +62,16 @@ async def test_a_set_that_is_refused_spoils_no_other(procedures: Procedures, ten
     assert (await procedures.cache_figures(tenant=tenant)).entries == 2
 
 
+@pytest.mark.parametrize("value", [None, 5])
+async def test_a_value_of_no_kind_is_refused_as_it_is_alone(
+    client: Client, procedures: Procedures, tenant: str, value: Any
+) -> None:
+    for each in (procedures, Procedures(client, coalesce=False)):
+        with pytest.raises(Invalid) as refused:
+            await each.cache_set(tenant=tenant, key="k", value=value, ttl=60)
+        assert refused.value.details["argument"] == "value"
+
+
 async def test_large_values_travel_alone(procedures: Procedures, tenant: str) -> None:
     before = await calls(procedures, "cache.set", "cache.set_many")
     await asyncio.gather(

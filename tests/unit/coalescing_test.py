@@ -230,8 +230,8 @@ def ledger() -> Ledger:
     return Ledger()
 
 
-def takes(ledger: Ledger, *claims: object) -> list[asyncio.Future[Any]]:
-    coalescer = Coalescer(
+def gathering(ledger: Ledger) -> Coalescer:
+    return Coalescer(
         ledger.call,
         one="take",
         many="take_many",
@@ -243,6 +243,10 @@ def takes(ledger: Ledger, *claims: object) -> list[asyncio.Future[Any]]:
         idempotent=False,
         refused=lambda text: Exhausted(text, code=text.partition(":")[0]),
     )
+
+
+def takes(ledger: Ledger, *claims: object) -> list[asyncio.Future[Any]]:
+    coalescer = gathering(ledger)
     return [coalescer.ask(("acme",), one, None) for one in claims]
 
 
@@ -269,3 +273,34 @@ async def test_what_was_refused_as_a_whole_is_written_one_by_one(ledger: Ledger)
     assert (first, last) == (["left", 1], ["left", 2])
     assert isinstance(refused, Invalid)
     assert [name for name, *_ in ledger.calls] == ["take_many", "take", "take", "take"]
+
+
+async def test_a_write_is_never_done_for_a_patient_one_after_a_hasty_one_was_told_of_its_end(
+    ledger: Ledger,
+) -> None:
+    given: list[float | None] = []
+    call = ledger.call
+
+    async def remembered(name: str, args: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
+        given.append(timeout)
+        return await call(name, args, timeout, idempotent=idempotent)
+
+    ledger.call = remembered  # type: ignore[method-assign]
+    coalescer = gathering(ledger)
+    asked = [coalescer.ask(("acme",), [1], timeout) for timeout in (0.1, 60.0, 0.1, None)]
+    expired = coalescer.ask(("acme",), [1], 0.0)
+    await asyncio.gather(*asked)
+    assert given == [0.1, 60.0, None]
+    assert isinstance(expired.exception(), TimedOut)
+    assert sum(len(claims) for _, claims, _ in ledger.calls) == 4
+
+
+async def test_a_write_that_was_given_up_before_it_was_sent_is_not_done(ledger: Ledger) -> None:
+    first, second, third = takes(ledger, [1], [2], [3])
+    second.cancel()
+    assert [await first, await third] == [["left", [1]], ["left", [3]]]
+    assert [claims for _, claims, _ in ledger.calls] == [[[1], [3]]]
+    (alone,) = takes(ledger, [4])
+    alone.cancel()
+    await asyncio.sleep(0.001)
+    assert len(ledger.calls) == 1

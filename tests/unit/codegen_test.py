@@ -194,7 +194,7 @@ def test_writes_are_coalesced_by_their_own_arguments_and_large_ones_are_not() ->
         'shared=("tenant", ), element=None, elements="items", limit=32, reads=False, idempotent=False, '
         "refused=client.error_of) if coalesce else None" in text
     )
-    assert "if self._thing_put is not None and len(value) <= 16384:" in text
+    assert "is not None and not (isinstance(value, (bytes, str)) and len(value) > 16384):" in text
     assert "await self._thing_put.ask((tenant, ), args, timeout)" in text
 
 

@@ -14,9 +14,9 @@ local budget = {}
 local DEFAULT_PERCENT, DEFAULT_SHARE = 25, 50
 -- Above HIGH the step is woken and works down to LOW, as fractions of the budget.
 local HIGH, LOW = 0.98, 0.96
--- A set looks at so many entries. Should that not do, it may pass the budget by SLACK and leave the rest to the step;
--- what is beyond is freed at once, whatever was read.
-local LOOKED_AT = 100
+-- Each value that is set looks at so many entries, all of a batch at MOST_LOOKED_AT. Should that not do, it may pass the
+-- budget by SLACK and leave the rest to the step; what is beyond is freed at once, whatever was read.
+local LOOKED_AT, MOST_LOOKED_AT = 100, 1000
 local SLACK = 0.01
 -- What entries may go on weighing above the mark of the memory, of what they weighed when it was reached: the rest is
 -- ceded to those who write what cannot be made again.
@@ -84,9 +84,10 @@ end
 
 ---Make room for what a tenant is about to store.
 ---@param tenant string
+---@param count integer how many values
 ---@param weight fun(): integer how much more will be stored than is replaced: asked again after entries went
 ---@param now number unix seconds
-function budget.make_room(tenant, weight, now)
+function budget.make_room(tenant, count, weight, now)
     local sum, limit = pool.sum() + weight(), room()
     if sum > bytes * HIGH then
         daemon.wake('cache.evict')
@@ -94,7 +95,7 @@ function budget.make_room(tenant, weight, now)
     if sum <= limit then
         return
     end
-    free(tenant, sum - limit, LOOKED_AT, now, false)
+    free(tenant, sum - limit, math.min(LOOKED_AT * count, MOST_LOOKED_AT), now, false)
     local most = limit * (1 + SLACK)
     repeat
         sum = pool.sum() + weight()

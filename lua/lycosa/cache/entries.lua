@@ -130,7 +130,7 @@ local function store(tenant, items)
     end
     budget.admit(bytes)
     if not budget.has_room(bytes) then
-        budget.make_room(tenant, function()
+        budget.make_room(tenant, #items, function()
             return growth(tenant, items)
         end, now)
     end

@@ -263,7 +263,10 @@ def _asking(procedure: Type, how: Coalescing | None) -> list[str]:
         alone.append(_sending(procedure))
     else:
         element = _field_name(how.element)
-    small = "".join(f" and len({_field_name(value)}) <= {LARGE}" for value in how.values)
+    small = "".join(
+        f" and not (isinstance({value}, (bytes, str)) and len({value}) > {LARGE})"
+        for value in map(_field_name, how.values)
+    )
     return [
         *lines,
         f"if self.{attribute} is not None{small}:",
