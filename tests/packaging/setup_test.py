@@ -122,11 +122,14 @@ def test_the_lua_tools_with_another_package_manager(machine: Machine) -> None:
     assert "luarocks --lua-version 5.1 install luacheck" in line
 
 
-def test_a_package_manager_that_knows_no_tarantool(machine: Machine) -> None:
+@pytest.mark.parametrize("user", [0, 1000])
+def test_a_package_manager_that_knows_no_tarantool(machine: Machine, user: int) -> None:
     apt = {
+        "id": f'case "$1" in -u) echo {user} ;; *) echo ada ;; esac',
         "apt-get": "exit 0",
         "apt-cache": "printf 'tarantool:\\n  Candidate: (none)\\n'",
-        "sudo": 'exec "$@"',
+        # It also asks whether it may, by `-n true` and `-v`.
+        "sudo": 'case "$1" in -*) exit 0 ;; esac; exec "$@"',
     }
     ended = machine(PYTHON | apt)
     assert ended.returncode == 1
