@@ -21,7 +21,6 @@ import asynctnt
 import uvloop
 
 import lycosa
-from benchmarks import processors
 from benchmarks.beside import (
     Call,
     Peer,
@@ -164,11 +163,9 @@ async def main(quick: bool) -> None:
     gc.set_threshold(700, 10, 1000)
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
     home = Path(lycosa.__file__).parents[1]
-    processors.of_servers()
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data, redis_server(Path(data)) as address:
         store = Store(Path(data) / "store")
         store.start()
-        processors.of_clients()
         peer = Peer("redis_cache.py", address, CALLERS, KEYS, SIZE, home)
         try:
             await measure(store, peer, rounds, seconds)

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import uvloop
 
-from benchmarks import processors
 from benchmarks.beside import (
     Call,
     closed_loop,
@@ -129,11 +128,9 @@ async def main(quick: bool) -> None:
     """Measure in turns."""
     gc.set_threshold(700, 10, 1000)
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
-    processors.of_servers()
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data:
         store = Store(Path(data) / "store", LYCOSA_MEMORY_MB="2048")
         store.start()
-        processors.of_clients()
         try:
             async with connect(store.settings()) as client:
                 procedures = Procedures(client, coalesce=False)

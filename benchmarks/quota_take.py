@@ -18,7 +18,6 @@ from pathlib import Path
 import uvloop
 
 import lycosa
-from benchmarks import processors
 from benchmarks.beside import (
     Call,
     Peer,
@@ -143,11 +142,9 @@ async def main(quick: bool) -> None:
     gc.set_threshold(700, 10, 1000)
     rounds, seconds = (QUICK_ROUNDS, QUICK_SECONDS) if quick else (ROUNDS, SECONDS)
     home = Path(lycosa.__file__).parents[1]
-    processors.of_servers()
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data, redis_server(Path(data)) as address:
         store = Store(Path(data) / "store")
         store.start()
-        processors.of_clients()
         peer = Peer("redis_gcra.py", address, CALLERS, home)
         try:
             await measure(store, peer, rounds, seconds)
