@@ -2,8 +2,9 @@
 
 The client of an open loop keeps a processor busy by waiting for the next call's due time. Left to itself, the kernel
 puts it and the server's threads onto one processor now and then, for a slice of milliseconds: latencies would be those
-of its scheduler. Closed loops wait for answers and leave the processors to the kernel. A process inherits its place from the one that starts it. Each side is treated alike: a peer's server
-shares the processors of ours, a peer's client that of ours.
+of its scheduler. Closed loops wait for answers and leave the processors to the kernel.
+
+A process inherits its place from the one that starts it.
 """
 
 import os
