@@ -47,6 +47,7 @@ build = {
         ['lycosa.console.quotas'] = 'lua/lycosa/console/quotas.lua',
         ['lycosa.console.status'] = 'lua/lycosa/console/status.lua',
         ['lycosa.console.table'] = 'lua/lycosa/console/table.lua',
+        ['lycosa.core.borrowed'] = 'lua/lycosa/core/borrowed.lua',
         ['lycosa.core.bucket'] = 'lua/lycosa/core/bucket.lua',
         ['lycosa.core.clock'] = 'lua/lycosa/core/clock.lua',
         ['lycosa.core.contract'] = 'lua/lycosa/core/contract.lua',

@@ -26,7 +26,8 @@ local ACCESS = {read = true, app = true, worker = true, admin = true}
 ---@field args lycosa.Field[]
 ---@field returns lycosa.Type
 ---@field errors string[]
----@field run fun(args: table, prepared: any): any
+---@field run fun(args: table, prepared: any): any a read is told as its second argument whether its answer will be packed
+---as soon as it returns, so that the rows may be borrowed
 ---@field prepare nil|fun(args: table): any what a write has to wait for, such as the disk, before its transaction begins;
 ---its answer goes to `run`. Left out where the caller's own transaction is joined
 ---@field packs string? field of the answer, a list of tuples, that a caller may ask for as one string of MessagePack
@@ -159,7 +160,7 @@ local function procedure(declaration)
         if joined then
             return nested(bound)
         end
-        local answer = alone(bound)
+        local answer = alone(bound, packed)
         if packed and packs ~= nil then
             answer[packs] = msgpack.encode(answer[packs])
         end

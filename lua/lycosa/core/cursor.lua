@@ -6,6 +6,7 @@
 
 local digest = require('digest')
 local msgpack = require('msgpack')
+local borrowed = require('lycosa.core.borrowed')
 local errors = require('lycosa.core.errors')
 local types = require('lycosa.core.types')
 
@@ -102,6 +103,7 @@ end
 ---@field inside fun(tuple: box.tuple, scan: lycosa.Scan): boolean whether a row belongs to the range
 ---@field read nil|fun(scan: lycosa.Scan, start: any[], iterator: integer, limit: integer): box.tuple[] what selects the rows
 ---where they are in more places than the index
+---@field borrows boolean? set where the page is packed before anything can yield: its rows are borrowed
 ---@field rising boolean? set for a multikey index: `inside` then only says that the row carries the item
 ---@field fingerprint string
 ---@field descending boolean
@@ -135,6 +137,15 @@ local function start_of(scan, place, key, upwards)
         return whole, upwards and box.index.GT or box.index.LT
     end
     return whole, upwards and box.index.GE or box.index.LE
+end
+
+local function read(scan, start, iterator, limit)
+    if scan.read ~= nil then
+        return scan.read(scan, start, iterator, limit)
+    elseif scan.borrows then
+        return borrowed.select(scan.index, start, iterator, limit)
+    end
+    return scan.index:select(start, {iterator = iterator, limit = limit})
 end
 
 -- How many of the rows, from the first on, lie inside the range. The range is contiguous: ends inside, all inside.
@@ -216,7 +227,7 @@ end
 ---@param scan lycosa.Scan
 ---@param text string? cursor of the page; the first page when absent
 ---@param limit integer
----@return box.tuple[] rows in the order of the query
+---@return box.tuple[] rows in the order of the query; borrowed where the scan says so
 ---@return string? next cursor of the page that follows, nil at the end
 ---@return string? previous cursor of the page before, nil at the beginning
 function cursor.page(scan, text, limit)
@@ -227,8 +238,7 @@ function cursor.page(scan, text, limit)
     local back = GOES_BACK[place] or false
     local upwards = scan.descending == back
     local start, iterator = start_of(scan, place, key, upwards)
-    local rows = scan.read and scan.read(scan, start, iterator, limit + 1)
-        or scan.index:select(start, {iterator = iterator, limit = limit + 1})
+    local rows = read(scan, start, iterator, limit + 1)
     local found = scan.rising and count_rising(scan, rows, place, key, upwards) or count_inside(scan, rows)
     for i = #rows, math.min(found, limit) + 1, -1 do
         rows[i] = nil

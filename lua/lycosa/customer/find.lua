@@ -138,15 +138,16 @@ end
 
 ---A page of customers.
 ---@param args table the arguments of customer.find as declared in lycosa.api.customer
+---@param packs boolean? whether the rows are packed at once: then they are borrowed
 ---@return {rows: box.tuple[], next: string?, previous: string?}
-function find.find(args)
+function find.find(args, packs)
     check_arguments(args)
     local space, by = box.space.customer, args.by
     if by == 'id' or by == 'external_id' then
         return find_one(args, space)
     end
     local scan = SCANS[by](args, space)
-    scan.descending = args.order == 'desc'
+    scan.descending, scan.borrows = args.order == 'desc', packs
     scan.fingerprint = cursor.fingerprint{
         'customer.find', args.tenant, by, args.value or args.prefix or '', args.from or '', args['until'] or '', args.order,
     }

@@ -190,15 +190,16 @@ end
 
 ---A page of documents without their texts, in the order of their ids.
 ---@param args {tenant: string, customer_id: string?, prefix: string?, cursor: string?, limit: integer}
+---@param packs boolean? whether the rows are packed at once: then they are borrowed
 ---@return {rows: box.tuple[], next: string?, previous: string?}
-function document.list(args)
+function document.list(args, packs)
     local index, range = 'id', {args.tenant}
     if args.customer_id ~= nil then
         index, range = 'customer', {args.tenant, args.customer_id}
     end
     local scan = {
         index = box.space.document.index[index], anchor = range, first = range, last = range, last_inclusive = true,
-        fields = {DOCUMENT.ID}, kinds = {'string'}, inside = inside, descending = false,
+        fields = {DOCUMENT.ID}, kinds = {'string'}, inside = inside, descending = false, borrows = packs,
         tenant = args.tenant, customer_id = args.customer_id,
         fingerprint = cursor.fingerprint{'document', index, args.tenant, args.customer_id or '', args.prefix or ''},
     }

@@ -3,6 +3,7 @@
 -- A reader stands on one block at a time, whose postings it reads where they lie; `position` is the next posting not
 -- yet passed. Blocks are fetched some at a time.
 
+local borrowed = require('lycosa.core.borrowed')
 local fields = require('lycosa.document.fields')
 local packed = require('lycosa.document.packed')
 
@@ -24,13 +25,13 @@ end
 
 -- Fetch blocks from the one that may hold the passage on, none of them twice.
 local function fetch(self, chunk)
-    local space, tenant, term = self.space, self.tenant, self.term
+    local index, tenant, term = self.index, self.tenant, self.term
     local from = self.fetched_base + 1
-    local around = space:select({tenant, term, chunk}, {iterator = 'LE', limit = 1})[1]
+    local around = borrowed.select(index, {tenant, term, chunk}, box.index.LE, 1)[1]
     if around ~= nil and is_ours(self, around) and around[POSTING.BASE] > from then
         from = around[POSTING.BASE]
     end
-    local blocks = space:select({tenant, term, from}, {iterator = 'GE', limit = FETCH})
+    local blocks = borrowed.select(index, {tenant, term, from}, box.index.GE, FETCH)
     local count = #blocks
     self.complete = count < FETCH
     while count > 0 and not is_ours(self, blocks[count]) do
@@ -81,7 +82,7 @@ function reader.open(tenant, term)
     end
     local self = {
         tenant = tenant, term = term, term_row = row, frequency = row[TERM.FREQUENCY],
-        space = box.space.document_posting.index.base, blocks = {}, block_count = 0, block = 0, fetched_base = -1,
+        index = box.space.document_posting.index.base, blocks = {}, block_count = 0, block = 0, fetched_base = -1,
         complete = row[TERM.FREQUENCY] * packed.POSTING_BYTES == #row[TERM.POSTINGS], in_tail = false,
         last = -1, first = -1, position = 0, count = 0, base = 0, most = 0, shortest = 0,
     }

@@ -138,12 +138,14 @@ end
 
 ---A page of sessions, the one last active first.
 ---@param args {tenant: string, cursor: string?, limit: integer}
+---@param packs boolean? whether the rows are packed at once: then they are borrowed
 ---@return {rows: box.tuple[], next: string?, previous: string?}
-function session.list(args)
+function session.list(args, packs)
     local anchor = {args.tenant}
     local found, next_text, previous_text = cursor.page({
         index = box.space.session.index.active, anchor = anchor, first = anchor, last = anchor, last_inclusive = true,
         fields = {S.ACTIVE, S.ID}, kinds = {'number', 'string'}, inside = inside, descending = true,
+        borrows = packs,
         fingerprint = cursor.fingerprint{'session', args.tenant},
     }, args.cursor, args.limit)
     -- Those that have ended and still wait for the step.

@@ -1,0 +1,54 @@
+-- Rows of memory that are read without being owned.
+--
+-- A tuple of `index:select` holds a reference to its row, which the collector gives back: it keeps a table of all such
+-- tuples and walks the whole of it without a pause once a cycle. A borrowed tuple holds none. It costs a third, and the
+-- collector nothing. It may be read only until the fiber yields or the space is written to: pack it, count it or copy
+-- from it, never keep it. What memtx holds stays where it is that long; vinyl's rows do not, so none are lent.
+--
+-- The functions are Tarantool's public C interface (module.h), and Tarantool's own `index:pairs` calls them this way.
+
+local ffi = require('ffi')
+local msgpack = require('msgpack')
+
+local borrowed = {}
+
+ffi.cdef[[
+struct iterator *box_index_iterator(uint32_t space, uint32_t index, int kind, const char *key, const char *key_end);
+int box_iterator_next(struct iterator *iterator, struct tuple **row);
+void box_iterator_free(struct iterator *iterator);
+]]
+
+local C, cast, encode = ffi.C, ffi.cast, msgpack.encode
+local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.new{})
+local found = ffi.new('struct tuple *[1]')
+
+---As index:select of a memtx index, but the rows are borrowed. Raises what box.error() tells when the engine refuses.
+---@param index table of a memtx space
+---@param key any[] may be partial
+---@param kind integer one of box.index
+---@param limit integer
+---@return box.tuple[] rows to be read before the fiber yields and before the space is written to
+function borrowed.select(index, key, kind, limit)
+    local packed = encode(key)
+    local start = cast(text_type, packed)
+    local iterator = C.box_index_iterator(index.space_id, index.id, kind, start, start + #packed)
+    if iterator == nil then
+        box.error()
+    end
+    local rows, count, failed = {}, 0, false
+    while count < limit do
+        failed = C.box_iterator_next(iterator, found) ~= 0
+        if failed or found[0] == nil then
+            break
+        end
+        count = count + 1
+        rows[count] = cast(tuple_type, found[0])
+    end
+    C.box_iterator_free(iterator)
+    if failed then
+        box.error()
+    end
+    return rows
+end
+
+return borrowed

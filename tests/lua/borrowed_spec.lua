@@ -1,0 +1,64 @@
+local borrowed = require('lycosa.core.borrowed')
+local msgpack = require('msgpack')
+local support = require('tests.lua.support')
+
+describe('borrowed rows', function()
+    local space
+
+    before_each(function()
+        support.reset()
+        space = box.space.customer
+        local rows = {}
+        for i = 1, 40 do
+            rows[i] = {id = ('c%02d'):format(i), name = 'Ёлкин ' .. i, segment = 's' .. i % 3, since = i, tags = {'a', 't' .. i % 5}}
+        end
+        lycosa.customer.upsert{tenant = 'acme', rows = rows}
+    end)
+
+    local function same(index, key, kind, limit)
+        local expected = msgpack.encode(index:select(key, {iterator = kind, limit = limit}))
+        assert.are.equal(expected, msgpack.encode(borrowed.select(index, key, kind, limit)))
+    end
+
+    it('are those of select, by every index, key and direction', function()
+        local keys = {
+            id = {{}, {'acme'}, {'acme', 'c20'}, {'acme', 'c20x'}, {'nobody'}},
+            segment = {{'acme'}, {'acme', 's1'}, {'acme', 's1', 20}},
+            tag = {{'acme', 'a'}, {'acme', 't3'}, {'acme', 't3', 'c20'}},
+        }
+        for name, some in pairs(keys) do
+            for _, key in ipairs(some) do
+                for _, kind in ipairs{'EQ', 'REQ', 'ALL', 'LT', 'LE', 'GE', 'GT'} do
+                    for _, limit in ipairs{0, 1, 7, 1000} do
+                        same(space.index[name], key, box.index[kind], limit)
+                    end
+                end
+            end
+        end
+    end)
+
+    it('are read as any tuple is', function()
+        local row = borrowed.select(space.index.id, {'acme', 'c07'}, box.index.EQ, 1)[1]
+        assert.is_true(box.tuple.is(row))
+        assert.are.equal('Ёлкин 7', row.name)
+        assert.are.equal(space:get{'acme', 'c07'}:bsize(), row:bsize())
+    end)
+
+    it('are given back by nobody: the collector may run while they are read', function()
+        local packed = msgpack.encode(borrowed.select(space.index.id, {'acme'}, box.index.EQ, 40))
+        -- Twice: what has a finalizer goes in the second cycle.
+        collectgarbage()
+        collectgarbage()
+        assert.are.equal(packed, msgpack.encode(borrowed.select(space.index.id, {'acme'}, box.index.EQ, 40)))
+        assert.are.equal(40, space.index.id:count{'acme'})
+    end)
+
+    it('are refused as select refuses: a key of the wrong kind, an iterator that is none', function()
+        local ok, raised = pcall(borrowed.select, space.index.id, {7}, box.index.EQ, 1)
+        assert.is_false(ok)
+        assert.are.equal(box.error.KEY_PART_TYPE, raised.code)
+        ok, raised = pcall(borrowed.select, space.index.id, {}, 99, 1)
+        assert.is_false(ok)
+        assert.are.equal(box.error.ILLEGAL_PARAMS, raised.code)
+    end)
+end)
