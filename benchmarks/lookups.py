@@ -2,9 +2,8 @@
 
 At a fixed rate (an open loop) a call's latency counts from the moment it was due, so a stall is charged to every call
 that it delayed. The median of five rounds is judged; rounds of all look-ups take turns, so that drift meets them all.
-On a virtual machine a round in which more than 2 % of the processors' time was stolen says more of its neighbours than
-of the server: it is repeated, up to fifteen rounds in all, and the five least disturbed are judged. What was stolen in
-them stands beside each figure. Servers and clients have processors of their own, see benchmarks/processors.py.
+Servers and clients have processors of their own, and rounds of which a hypervisor stole more than a little are
+repeated: see benchmarks/processors.py. What was stolen in those judged stands beside each figure.
 Server time is taken from the server's own figures of the procedure. Saturation (callers that wait for each answer) is
 shown and not judged, but for two ratios: generated client to raw call, contract's wrapper to bare function.
 """
@@ -12,7 +11,6 @@ shown and not judged, but for two ratios: generated client to raw call, contract
 import asyncio
 import contextlib
 import gc
-import os
 import random
 import socket
 import statistics
@@ -35,9 +33,6 @@ from tests.conftest import Store
 
 CUSTOMERS, QUICK_CUSTOMERS = 1_000_000, 20_000
 ROUNDS, QUICK_ROUNDS = 5, 1
-# Of one look-up, with those that are repeated.
-MOST_ROUNDS = 15
-MOST_STOLEN = 0.02
 SECONDS, QUICK_SECONDS = 3.0, 0.3
 CALLERS = 64
 RATE, PAGE_RATE = 5000, 4000
@@ -70,14 +65,6 @@ class Lookup:
     procedure: str = ""
     rate: int = RATE
     rounds: list[Round] = field(default_factory=list)
-
-    def calm(self) -> int:
-        """Rounds in which next to nothing was stolen."""
-        return sum(one.stolen <= MOST_STOLEN for one in self.rounds)
-
-    def judged(self, count: int) -> list[Round]:
-        """The least disturbed rounds."""
-        return sorted(self.rounds, key=lambda one: one.stolen)[:count]
 
 
 def fill(store: Store, count: int) -> None:
@@ -216,28 +203,26 @@ async def server_seconds(procedures: Procedures, procedure: str) -> tuple[int, f
 async def measure(lookup: Lookup, procedures: Procedures, seconds: float) -> None:
     """One round of a look-up at its rate."""
     before = await server_seconds(procedures, lookup.procedure) if lookup.procedure else (0, 0.0)
-    stolen, started = processors.stolen_seconds(), time.perf_counter()
+    stolen = processors.Stolen()
     latencies = await open_loop(lookup.call, lookup.rate, seconds)
-    whole = (time.perf_counter() - started) * (os.cpu_count() or 1)
-    stolen = (processors.stolen_seconds() - stolen) / whole
+    share = stolen.share()
     server = 0.0
     if lookup.procedure:
         calls, spent = await server_seconds(procedures, lookup.procedure)
         server = (spent - before[1]) / (calls - before[0]) * 1000
-    lookup.rounds.append(Round(percentile(latencies, 50), percentile(latencies, 99), server, stolen))
+    lookup.rounds.append(Round(percentile(latencies, 50), percentile(latencies, 99), server, share))
 
 
 async def measure_all(lookups: list[Lookup], procedures: Procedures, rounds: int, seconds: float) -> None:
     """Rounds of all in turns, and again of those that were disturbed."""
-    for number in range(MOST_ROUNDS if rounds > 1 else 1):
-        for lookup in lookups:
-            if number < rounds or lookup.calm() < rounds:
-                await measure(lookup, procedures, seconds)
+    while left := [lookup for lookup in lookups if not processors.enough(lookup.rounds, rounds)]:
+        for lookup in left:
+            await measure(lookup, procedures, seconds)
 
 
 def judge(lookup: Lookup, rounds: int) -> None:
     """Print what was measured at a rate."""
-    judged = lookup.judged(rounds)
+    judged = processors.least_disturbed(lookup.rounds, rounds)
     median, tail, server, stolen = (statistics.median(side) for side in zip(*judged, strict=True))
     line = f"{lookup.name:<32} {lookup.rate:>5}/s  p50 {median:7.3f} ms  p99 {tail:7.3f} ms"
     disturbed = f"{stolen:4.1%} stolen, {len(lookup.rounds)} rounds"

@@ -5,10 +5,30 @@ puts it and the server's threads onto one processor now and then, for a slice of
 of its scheduler. Closed loops wait for answers and leave the processors to the kernel.
 
 A process inherits its place from the one that starts it.
+
+On a virtual machine a round in which more than MOST_STOLEN of the processors' time was stolen says more of its
+neighbours than of the server: it is repeated, up to MOST_ROUNDS in all, and the least disturbed ones are judged.
 """
 
 import os
+import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol, TypeVar
+
+MOST_STOLEN = 0.02
+MOST_ROUNDS = 15
+
+
+class Round(Protocol):
+    """What was measured in a round."""
+
+    @property
+    def stolen(self) -> float:
+        """The part of the processors' time that a hypervisor gave to others, 0 to 1."""
+
+
+R = TypeVar("R", bound=Round)
 
 
 def of_servers() -> None:
@@ -19,6 +39,30 @@ def of_servers() -> None:
 def of_clients() -> None:
     """This process, and what it starts from now on, runs on the last processor."""
     _run_on(slice(-1, None))
+
+
+class Stolen:
+    """Watches, from when it is made, what a hypervisor gives to others."""
+
+    def __init__(self) -> None:
+        self._seconds = stolen_seconds()
+        self._started = time.perf_counter()
+
+    def share(self) -> float:
+        """The part of the processors' time that was stolen so far, 0 to 1."""
+        whole = (time.perf_counter() - self._started) * (os.cpu_count() or 1)
+        return (stolen_seconds() - self._seconds) / whole
+
+
+def enough(rounds: Sequence[Round], wanted: int) -> bool:
+    """Whether no more rounds are needed to judge `wanted` of them."""
+    calm = sum(one.stolen <= MOST_STOLEN for one in rounds)
+    return calm >= wanted or len(rounds) >= (MOST_ROUNDS if wanted > 1 else 1)
+
+
+def least_disturbed(rounds: Sequence[R], count: int) -> list[R]:
+    """The `count` rounds of which least was stolen."""
+    return sorted(rounds, key=lambda one: one.stolen)[:count]
 
 
 def stolen_seconds() -> float:
