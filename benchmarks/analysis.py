@@ -3,7 +3,9 @@
 Search takes 400 ms and the model writes 30 tokens a second (both stand-ins on loopback), so that the least possible
 time is known: one search and the tokens of the report. The naive chain asks one thing after the other: search,
 summarise, search again, summarise, analyse, with a report of the same length. A repeated question is asked in an open
-loop, each latency counted from the moment its call was due.
+loop, each latency counted from the moment its call was due; the median round is judged. Servers and clients have
+processors of their own, and rounds of which a hypervisor stole more than a little are repeated: see
+benchmarks/processors.py.
 """
 
 import asyncio
@@ -20,13 +22,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 import uvloop
 from httpx_sse import aconnect_sse
 from langchain_openai import ChatOpenAI
 
+from benchmarks import processors
 from benchmarks.lookups import open_loop, percentile
 from lycosa.analysis.report import Report
 from tests.conftest import ROOT, Store
@@ -41,7 +44,7 @@ REPORT_TOKENS, QUICK_REPORT_TOKENS = 240, 90
 SUMMARY_TOKENS: Final = 60
 ROUNDS, QUICK_ROUNDS = 5, 1
 RATE: Final = 200
-SECONDS, QUICK_SECONDS = 10.0, 4.0
+SECONDS, QUICK_SECONDS = 5.0, 4.0
 
 GOAL_RATIO, GOAL_FIRST_MS, GOAL_TAIL_MS = 1.15, 150.0, 15.0
 
@@ -78,6 +81,10 @@ class Scene:
     search: Tavily
     model: OpenAIModel
 
+    def paid_calls(self) -> int:
+        """What the model and the search were asked so far; how much is used of an account costs nothing to ask."""
+        return len(self.model.calls) + sum(request.path != "/usage" for request in self.search.requests)
+
     def processor_seconds(self) -> float:
         """What the server has used so far."""
         fields = Path(f"/proc/{self.server}/stat").read_text().rpartition(")")[2].split()
@@ -97,6 +104,8 @@ class Plain:
 
     async def post(self) -> tuple[int, bytes]:
         """Status and body."""
+        # The server closes what has been idle for a while.
+        self._free = [one for one in self._free if not one[0].at_eof()]
         if self._free:
             reader, writer = self._free.pop()
         else:
@@ -232,7 +241,17 @@ async def measure_cold(scene: Scene, tokens: int, rounds: int) -> None:
     judge("first token after the search", (first - SEARCH_SECONDS) * 1000, "ms", GOAL_FIRST_MS)
 
 
-async def measure_repeated(scene: Scene, seconds: float) -> None:
+class Round(NamedTuple):
+    """A round of the repeated question. Times in ms; `stolen` is the part of the processors' time that others had."""
+
+    median: float
+    tail: float
+    worst: float
+    worked: float
+    stolen: float
+
+
+async def measure_repeated(scene: Scene, rounds: int, seconds: float) -> None:
     """The same question again and again."""
     asked = {"customer_id": "c-1", "question": "What is new about Acme 1?"}
 
@@ -243,19 +262,25 @@ async def measure_repeated(scene: Scene, seconds: float) -> None:
         if b'"cached":true' not in body:
             raise SystemExit(f"this was not repeated: {status} {body[:300]!r}")
 
-    calls = len(scene.model.calls), len(scene.search.requests)
+    paid = scene.paid_calls()
     await open_loop(ask, RATE // 2, 1.0)
-    used = scene.processor_seconds()
-    latencies = await open_loop(ask, RATE, seconds)
-    used = (scene.processor_seconds() - used) / len(latencies) * 1000
+    measured: list[Round] = []
+    while not processors.enough(measured, rounds):
+        stolen, used = processors.Stolen(), scene.processor_seconds()
+        latencies = await open_loop(ask, RATE, seconds)
+        worked = (scene.processor_seconds() - used) / len(latencies) * 1000
+        tails = percentile(latencies, 50), percentile(latencies, 99), max(latencies)
+        measured.append(Round(*tails, worked, stolen.share()))
     plain.close()
-    if calls != (len(scene.model.calls), len(scene.search.requests)):
+    if scene.paid_calls() != paid:
         raise SystemExit("a repeated question was paid for again")
+    judged = processors.least_disturbed(measured, rounds)
+    median, tail, worst, worked, share = (statistics.median(side) for side in zip(*judged, strict=True))
     print(
-        f"repeated question at {RATE}/s: p50 {percentile(latencies, 50):.2f} ms, worst {max(latencies):.2f} ms; "
-        f"the server works {used:.2f} ms a question"
+        f"repeated question at {RATE}/s: p50 {median:.2f} ms, worst {worst:.2f} ms; the server works {worked:.2f} ms "
+        f"a question; {share:.1%} stolen, {len(measured)} rounds"
     )
-    judge("repeated question over HTTP, p99", percentile(latencies, 99), "ms", GOAL_TAIL_MS)
+    judge("repeated question over HTTP, p99", tail, "ms", GOAL_TAIL_MS)
 
 
 async def main(quick: bool) -> None:
@@ -263,6 +288,7 @@ async def main(quick: bool) -> None:
     tokens, rounds = (QUICK_REPORT_TOKENS, QUICK_ROUNDS) if quick else (REPORT_TOKENS, ROUNDS)
     pause = 1 / TOKENS_PER_SECOND
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data:
+        processors.of_servers()
         store = Store(Path(data))
         store.start()
         try:
@@ -270,10 +296,11 @@ async def main(quick: bool) -> None:
                 model.by_model["report"] = Script(lambda prompt: report_pieces(tokens, prompt), pause=pause)
                 model.by_model["summary"] = Script([" word"] * SUMMARY_TOKENS, pause=pause)
                 async with serving(store, search, model) as scene:
+                    processors.of_clients()
                     await fill(scene.rest)
                     await measure_cold(scene, tokens, rounds)
                     gc.freeze()
-                    await measure_repeated(scene, QUICK_SECONDS if quick else SECONDS)
+                    await measure_repeated(scene, rounds, QUICK_SECONDS if quick else SECONDS)
         finally:
             store.stop()
 
