@@ -1,5 +1,6 @@
 -- The sweep: entries that may not be served any more, the longest expired first.
 
+local borrowed = require('lycosa.core.borrowed')
 local clock = require('lycosa.core.clock')
 local daemon = require('lycosa.core.daemon')
 local counters = require('lycosa.cache.counters')
@@ -26,7 +27,7 @@ end
 local function sweep(of, limit, now)
     local ended, gone = {}, {}
     local index = of.entries().index.expiry
-    for _, entry in ipairs(index:select({}, {limit = limit})) do
+    for _, entry in ipairs(borrowed.select(index, {}, box.index.ALL, limit)) do
         if entry[STALE] > now then
             break
         end

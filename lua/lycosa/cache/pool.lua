@@ -133,17 +133,18 @@ function pool.add(of, tenant, entries, bytes)
     end
 end
 
----Delete entries that stand in a pool, and their weight from the totals. Within a transaction.
+---Delete entries that stand in a pool, each once, and their weight from the totals. Within a transaction.
 ---@param of lycosa.Pool
----@param rows box.tuple[]
+---@param rows box.tuple[] may be borrowed: they are not read again
 function pool.remove(of, rows)
     local space, counts, bytes = of.entries(), {}, {}
     for i = 1, #rows do
         local row = rows[i]
         local tenant = row[TENANT]
-        space:delete{tenant, row[KEY]}
         counts[tenant] = (counts[tenant] or 0) + 1
         bytes[tenant] = (bytes[tenant] or 0) + pool.weight(row)
+        -- Last: a borrowed row is not to be read once it is deleted.
+        space:delete{tenant, row[KEY]}
     end
     for tenant, count in pairs(counts) do
         pool.add(of, tenant, -count, -bytes[tenant])

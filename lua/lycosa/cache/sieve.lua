@@ -7,6 +7,7 @@
 
 local bit = require('bit')
 local ffi = require('ffi')
+local borrowed = require('lycosa.core.borrowed')
 local counters = require('lycosa.cache.counters')
 local fields = require('lycosa.cache.fields')
 local pool = require('lycosa.cache.pool')
@@ -58,7 +59,7 @@ function sieve.walk(of, tenant, wanted, limit, now, ruthless)
     while freed < wanted and examined < limit do
         local fetch = math.min(few, limit - examined)
         few = math.min(few * 2, MANY)
-        local rows = age:select({tenant, hand}, {iterator = 'GE', limit = fetch})
+        local rows = borrowed.select(age, {tenant, hand}, box.index.GE, fetch)
         local seen = 0
         for i = 1, #rows do
             local row = rows[i]
