@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from lycosa import startup
+from lycosa.child_process import ended
 from lycosa.errors import Internal, LycosaError, Unavailable
 from lycosa.settings import Settings
 
@@ -137,10 +138,7 @@ class Store:
         if process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 process.terminate()
-            try:
-                async with asyncio.timeout(seconds):
-                    await process.wait()
-            except TimeoutError:
+            if not await ended(process, seconds):
                 with contextlib.suppress(ProcessLookupError):
                     process.kill()
                 await process.wait()

@@ -18,6 +18,7 @@ from langchain_openai import ChatOpenAI
 from pydantic import SecretStr
 
 from lycosa.analysis.model import ModelBusy
+from lycosa.child_process import ended
 
 __all__ = ["NAME", "OfflineModel", "is_installed"]
 
@@ -145,9 +146,6 @@ async def _end(process: asyncio.subprocess.Process) -> None:
     """Close its standard input, which ends it; kill it when it has not ended within two seconds."""
     if process.stdin is not None:
         process.stdin.close()
-    try:
-        async with asyncio.timeout(2):
-            await process.wait()
-    except TimeoutError:
+    if not await ended(process, 2.0):
         process.kill()
         await process.wait()
