@@ -64,6 +64,7 @@ build = {
         ['lycosa.core.memory'] = 'lua/lycosa/core/memory/init.lua',
         ['lycosa.core.metrics'] = 'lua/lycosa/core/metrics.lua',
         ['lycosa.core.publish'] = 'lua/lycosa/core/publish.lua',
+        ['lycosa.core.repeated'] = 'lua/lycosa/core/repeated.lua',
         ['lycosa.core.text'] = 'lua/lycosa/core/text.lua',
         ['lycosa.core.types'] = 'lua/lycosa/core/types.lua',
         ['lycosa.customer.fields'] = 'lua/lycosa/customer/fields.lua',

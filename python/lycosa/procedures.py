@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, Required, TypedDict
 
-from ormsgpack import unpackb
+from ormsgpack import packb, unpackb
 
 from lycosa.client import Client
 from lycosa.coalescing import Coalescer
@@ -23,6 +23,15 @@ _new = tuple.__new__
 def _bytes(value: Any) -> Any:
     """Bytes that happen to be UTF-8 arrive as text."""
     return value.encode() if type(value) is str else value
+
+
+def _repeated(argument: str, value: Any, longest: int) -> Any:
+    """A value that the server takes apart once, however often it is sent."""
+    try:
+        packed = packb(value)
+    except TypeError as problem:
+        raise Invalid.argument(argument, f"cannot be packed: {problem}") from None
+    return packed if len(packed) <= longest else value
 
 
 class AccessKeysFull(Exhausted):
@@ -3190,7 +3199,7 @@ class Procedures:
             "tenant": tenant,
             "key": key,
             "question": question,
-            "providers": providers,
+            "providers": _repeated("providers", providers, 2048),
             "ticket": ticket,
             "wait": wait,
         }
@@ -3236,7 +3245,12 @@ class Procedures:
         account: the tenant whose quotas and breakers the providers are; who asks when absent
         Raises InvalidArgument, MemoryFull, QuotaUnknown, RequestExists.
         """
-        args: dict[str, Any] = {"tenant": tenant, "key": key, "question": question, "providers": providers}
+        args: dict[str, Any] = {
+            "tenant": tenant,
+            "key": key,
+            "question": question,
+            "providers": _repeated("providers", providers, 2048),
+        }
         if max_age is not None:
             args["max_age"] = max_age
         if stale_for is not None:

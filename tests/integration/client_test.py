@@ -1,6 +1,7 @@
 """The client against the real store: errors by kind, deadlines, reconnects, contract comparison."""
 
 import asyncio
+import functools
 import time
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,15 @@ from asynctnt.exceptions import TarantoolDatabaseError
 
 from lycosa.client import Client
 from lycosa.errors import Conflict, Denied, Invalid, TimedOut, Unavailable
-from lycosa.procedures import DeadlineExceeded, Procedures, UnknownArgument, connect, contract
+from lycosa.procedures import (
+    DeadlineExceeded,
+    LookupClaim,
+    Procedures,
+    QuotaUnknown,
+    UnknownArgument,
+    connect,
+    contract,
+)
 from tests.conftest import Store
 
 
@@ -202,3 +211,22 @@ async def test_who_waits_keeps_nobody_else_waiting(
         tenant=tenant, key="k", token=lease.token, value=b"v", ttl=60, request={"id": "r"}
     )
     assert {decided.outcome for decided in await asyncio.gather(*waiting)} == {"hit"}
+
+
+async def test_what_is_sent_again_and_again_is_packed_checked_and_bounded(
+    client: Client, tenant: str
+) -> None:
+    begin = functools.partial(Procedures(client).lookup_begin, tenant=tenant, question="q")
+    claims: list[LookupClaim] = [{"quota": f"{number}{'q' * 100}", "amount": 1} for number in range(16)]
+    # Too long to be packed: it goes as it is, and is refused for what it says.
+    with pytest.raises(QuotaUnknown, match="0q"):
+        await begin(key="long", providers=[{"provider": f"p{n}", "claims": claims} for n in range(3)])
+    for _ in range(2):
+        with pytest.raises(Invalid) as refused:
+            await begin(key="wrong", providers=[{"provider": "p"}, {"provider": "q", "cost": -1}])
+        assert refused.value.details["argument"] == "providers[2].cost"
+    unpackable: Any = [{"provider": "p", "cost": object()}]
+    with pytest.raises(Invalid, match="argument providers cannot be packed"):
+        await begin(key="none", providers=unpackable)
+    for key in ("first", "second"):
+        assert (await begin(key=key, providers=[{"provider": "p"}])).outcome == "lease"

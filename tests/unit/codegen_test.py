@@ -58,6 +58,7 @@ CONTRACT: dict[str, Any] = {
         ({"kind": "unchecked", "of": POINT}, "Point | Mapping[str, object]"),
         ({"kind": "unchecked", "of": {"kind": "none"}}, "Any"),
         ({"kind": "bytes", "max": 9}, "bytes | str"),
+        ({"kind": "repeated", "max": 9, "of": {"kind": "list", "of": NAME}}, "Sequence[str]"),
     ],
 )
 def test_argument_annotations(type_: dict[str, Any], annotation: str) -> None:

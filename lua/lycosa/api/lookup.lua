@@ -4,6 +4,7 @@ local fields = require('lycosa.lookup.fields')
 local lookup = require('lycosa.lookup')
 local quota_fields = require('lycosa.quota.fields')
 local records = require('lycosa.document.records')
+local repeated = require('lycosa.core.repeated')
 
 local KEY = T.text{min = 1, max = 512}
 local QUESTION = T.text{max = 4096}
@@ -102,7 +103,7 @@ local ACCOUNT = {
 local KEY_ARG = {'key', KEY, doc = 'names the question: equal questions have equal keys'}
 local QUESTION_ARG = {'question', QUESTION, doc = 'in words, for the history'}
 local PROVIDERS = {
-    'providers', T.list(CANDIDATE, {min = 1, max = fields.MOST_CANDIDATES}), doc = 'in order of preference',
+    'providers', repeated.type(T.list(CANDIDATE, {min = 1, max = fields.MOST_CANDIDATES})), doc = 'in order of preference',
 }
 local MAX_AGE = {'max_age', SECONDS, optional = true, doc = 'an answer older than this is not fresh to the caller'}
 local STALE_FOR = {'stale_for', SECONDS, default = 31536000, doc = 'seconds beyond max_age in which it is taken stale'}

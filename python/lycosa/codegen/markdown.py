@@ -34,6 +34,10 @@ def words(type_: Type) -> str:
         return f"map of {words(type_['of'])}, at most {type_['max']} keys"
     if kind == "nullable":
         return f"{words(type_['of'])} or null"
+    if kind == "repeated":
+        return (
+            f"{words(type_['of'])}; or the same as a string of MessagePack of at most {type_['max']:,} bytes"
+        )
     if kind == "unchecked":
         return words(type_["of"]) if type_["of"]["kind"] != "none" else "data"
     if kind == "record":

@@ -30,7 +30,7 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any, Literal, NamedTuple, Required, TypedDict
 
-from ormsgpack import unpackb
+from ormsgpack import packb, unpackb
 
 from lycosa.client import Client
 from lycosa.coalescing import Coalescer
@@ -46,6 +46,15 @@ _new = tuple.__new__
 def _bytes(value: Any) -> Any:
     """Bytes that happen to be UTF-8 arrive as text."""
     return value.encode() if type(value) is str else value
+
+
+def _repeated(argument: str, value: Any, longest: int) -> Any:
+    """A value that the server takes apart once, however often it is sent."""
+    try:
+        packed = packb(value)
+    except TypeError as problem:
+        raise Invalid.argument(argument, f"cannot be packed: {problem}") from None
+    return packed if len(packed) <= longest else value
 
 '''
 
@@ -84,6 +93,8 @@ def hint(type_: Type, *, argument: bool) -> str:
         return "Literal[" + ", ".join(f'"{value}"' for value in type_["values"]) + "]"
     if kind == "nullable":
         return f"{hint(type_['of'], argument=argument)} | None"
+    if kind == "repeated":
+        return hint(type_["of"], argument=argument)
     if kind == "list":
         container = "Sequence" if argument else "list"
         return f"{container}[{hint(type_['of'], argument=argument)}]"
@@ -229,15 +240,21 @@ def _listed(names: list[str], *, quoted: bool) -> str:
 
 def _gathered(args: list[Type]) -> list[str]:
     """The lines that put what is given of some arguments into a map."""
-    literal = ", ".join(
-        f'"{arg["name"]}": {_field_name(arg["name"])}' for arg in args if not arg.get("optional")
-    )
+    literal = ", ".join(f'"{arg["name"]}": {_sent(arg)}' for arg in args if not arg.get("optional"))
     lines = [f"args: dict[str, Any] = {{{literal}}}"]
     for arg in args:
         if arg.get("optional"):
             lines.append(f"if {_field_name(arg['name'])} is not None:")
-            lines.append(f'    args["{arg["name"]}"] = {_field_name(arg["name"])}')
+            lines.append(f'    args["{arg["name"]}"] = {_sent(arg)}')
     return lines
+
+
+def _sent(arg: Type) -> str:
+    """The expression of an argument as it goes to the wire."""
+    name = _field_name(arg["name"])
+    if arg["type"]["kind"] == "repeated":
+        return f'_repeated("{arg["name"]}", {name}, {arg["type"]["max"]})'
+    return name
 
 
 def _sending(procedure: Type) -> str:
