@@ -41,6 +41,7 @@ local DESCRIBE = {
     map = function(type_) return ('map of %s, up to %s keys'):format(describe(type_.of), printed.whole(type_.max)) end,
     nullable = function(type_) return describe(type_.of) .. ' or null' end,
     unchecked = function(type_) return describe(type_.of) end,
+    repeated = function(type_) return describe(type_.of) end,
     record = function(type_) return type_.name end,
 }
 
@@ -156,6 +157,7 @@ local SAMPLE = {
     map = function(type_, name) return ('{key = %s}'):format(sample(type_.of, name)) end,
     nullable = function(type_, name) return sample(type_.of, name) end,
     unchecked = function(type_, name) return sample(type_.of, name) end,
+    repeated = function(type_, name) return sample(type_.of, name) end,
     record = function(type_)
         local parts = {}
         for _, field in ipairs(type_.fields) do
