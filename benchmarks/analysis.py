@@ -30,7 +30,7 @@ from httpx_sse import aconnect_sse
 from langchain_openai import ChatOpenAI
 
 from benchmarks import processors
-from benchmarks.lookups import open_loop, percentile
+from benchmarks.open_loop import open_loop, percentile
 from lycosa.analysis.report import Report
 from tests.conftest import ROOT, Store
 from tests.integration.rest_client import free_port

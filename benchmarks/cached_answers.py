@@ -22,7 +22,7 @@ import httpx
 import uvloop
 
 from benchmarks.beside import closed_loop, show
-from benchmarks.lookups import open_loop, percentile
+from benchmarks.open_loop import open_loop, percentile
 from tests.conftest import ROOT, Store
 from tests.integration.rest_client import free_port
 

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Iterator
 from itertools import accumulate, combinations
 from pathlib import Path
 from typing import NamedTuple
@@ -23,6 +23,7 @@ from typing import NamedTuple
 import uvloop
 
 from benchmarks import processors
+from benchmarks.open_loop import open_loop, percentile
 from lycosa.procedures import DocumentHit, Procedures, connect
 from tests.conftest import Store
 
@@ -102,32 +103,10 @@ async def search(procedures: Procedures, query: str) -> list[DocumentHit]:
     return answer.hits
 
 
-async def open_loop(call: Callable[[], Awaitable[object]], seconds: float) -> list[float]:
-    """Latencies in ms at RATE calls a second, each from the moment it was due."""
-    latencies: list[float] = []
-
-    async def one(due: float) -> None:
-        await call()
-        latencies.append((time.perf_counter() - due) * 1000)
-
-    started = time.perf_counter()
-    async with asyncio.TaskGroup() as group:
-        for number in range(int(RATE * seconds)):
-            due = started + number / RATE
-            await asyncio.sleep(max(0, due - time.perf_counter()))
-            group.create_task(one(due))
-    return latencies
-
-
 def endless(queries: list[str]) -> Iterator[str]:
     """The queries again and again."""
     while True:
         yield from queries
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """By nearest rank."""
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
 def row(figure: str, value: str, goal: str = "", met: bool | None = None) -> None:
@@ -153,13 +132,13 @@ async def measure(procedures: Procedures, queries: list[str], rounds: int, secon
     async def one_search() -> None:
         await search(procedures, next(source))
 
-    await open_loop(one_search, 1)
+    await open_loop(one_search, RATE, 1.0)
     measured: list[Round] = []
     while not processors.enough(measured, rounds):
         stolen = processors.Stolen()
-        empty = await open_loop(procedures.system_health, seconds / 2)
+        empty = await open_loop(procedures.system_health, RATE, seconds / 2)
         before = (await procedures.system_figures()).procedures["document.search"]
-        latencies = await open_loop(one_search, seconds)
+        latencies = await open_loop(one_search, RATE, seconds)
         after = (await procedures.system_figures()).procedures["document.search"]
         held = (after.seconds - before.seconds) / (after.calls - before.calls) * 1000
         tails = percentile(empty, 99), percentile(latencies, 50), percentile(latencies, 99)

@@ -9,7 +9,6 @@ shown and not judged, but for two ratios: generated client to raw call, contract
 """
 
 import asyncio
-import contextlib
 import gc
 import random
 import socket
@@ -17,7 +16,7 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -26,7 +25,7 @@ import asynctnt
 import uvloop
 
 from benchmarks import processors
-from lycosa.errors import TimedOut
+from benchmarks.open_loop import Call, open_loop, percentile
 from lycosa.procedures import Procedures, connect
 from lycosa.settings import Settings
 from tests.conftest import Store
@@ -43,8 +42,6 @@ SEED = 20261121
 GOAL_TAIL_MS = 10
 GOAL_SERVER_MS = 1
 GOAL_CLIENT, GOAL_WRAPPER = 0.65, 0.85
-
-Call = Callable[[], Awaitable[object]]
 
 
 class Round(NamedTuple):
@@ -150,29 +147,6 @@ async def make_lookups(procedures: Procedures, raw: asynctnt.Connection, count: 
     ]
 
 
-async def open_loop(call: Call, rate: int, seconds: float) -> list[float]:
-    """Latencies in ms of `rate` calls a second, each from the moment it was due."""
-    latencies: list[float] = []
-    clock = time.perf_counter
-
-    async def one(due: float) -> None:
-        # A call that nobody answered in time counts as long as it was waited for.
-        with contextlib.suppress(TimedOut, TimeoutError):
-            await call()
-        latencies.append((clock() - due) * 1000)
-
-    total, sent = int(rate * seconds), 0
-    started = clock()
-    async with asyncio.TaskGroup() as group:
-        while sent < total:
-            due_by_now = min(total, int((clock() - started) * rate) + 1)
-            for number in range(sent, due_by_now):
-                group.create_task(one(started + number / rate))
-            sent = max(sent, due_by_now)
-            await asyncio.sleep(max(0.0, started + sent / rate - clock()))
-    return latencies
-
-
 async def closed_loop(call: Call, seconds: float) -> float:
     """Calls a second of CALLERS callers, each waiting for its answer."""
     until = time.perf_counter() + seconds
@@ -187,11 +161,6 @@ async def closed_loop(call: Call, seconds: float) -> float:
     started = time.perf_counter()
     await asyncio.gather(*(caller() for _ in range(CALLERS)))
     return done / (time.perf_counter() - started)
-
-
-def percentile(values: list[float], percent: int) -> float:
-    """By nearest rank."""
-    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
 
 
 async def server_seconds(procedures: Procedures, procedure: str) -> tuple[int, float]:

@@ -5,7 +5,7 @@
 -- the path of the field.
 
 local new_table = require('table.new')
-local good_names = require('lycosa.core.good_names')
+local remembered = require('lycosa.core.remembered')
 local text = require('lycosa.core.text')
 
 local types = {}
@@ -41,7 +41,8 @@ local function text_type(kind, min, max, multiline)
 end
 
 ---A key or label: 1..128 bytes of UTF-8 without control characters.
-types.name = good_names.remembered(text_type('name', 1, 128, false))
+types.name = text_type('name', 1, 128, false)
+types.name.check = remembered(types.name.check)
 
 ---Text of `min`..`max` bytes, valid UTF-8; of control characters only newline, tab and carriage return.
 ---@param bounds {min: integer?, max: integer}
