@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable
+from contextlib import aclosing
 from typing import Any
 
+import anyio
 import pytest
 import pytest_asyncio
 
@@ -51,8 +53,9 @@ async def test_who_goes_away_stops_the_call_and_it_is_recorded(fir: World, how: 
     assert 0 < recorded.tokens_out <= call.sent + 1
 
 
+@pytest.mark.parametrize("how", ["close", "cancelled scope"])
 async def test_a_cancellation_that_is_swallowed_comes_again(
-    fir: World, monkeypatch: pytest.MonkeyPatch
+    fir: World, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     swallowed: list[object] = []
 
@@ -70,11 +73,14 @@ async def test_a_cancellation_that_is_swallowed_comes_again(
 
     monkeypatch.setattr(asyncio, "wait_for", wait_for)
     fir.model.script = Script(answer(*["word "] * 200), pause=0.05)
-    events = fir.service.analyze(fir.identity, "c1", request_id="r-swallowed")
-    async for event in events:
-        if event.event == "token":
-            break
-    await events.aclose()
+    # A scope cancels whoever waits in it as often as he waits.
+    with anyio.CancelScope() as scope:
+        async with aclosing(fir.service.analyze(fir.identity, "c1", request_id="r-swallowed")) as events:
+            async for event in events:
+                if event.event == "token":
+                    break
+            if how == "cancelled scope":
+                scope.cancel()
     (call,) = fir.model.calls
     await until(call.hung_up.is_set)
     assert len(swallowed) == 1
