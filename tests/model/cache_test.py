@@ -1,8 +1,8 @@
 """The cache against a dictionary that expires (B1, B2), and what of it a kill -9 leaves (B5).
 
 Whom eviction takes is the server's choice, so after every call the reference asks which rows are there. It then knows
-how many were evicted and how many swept, and all figures must say so; a look-up may miss only what is gone. Steps of the
-background run when they are told to: whoever looks after a call could not tell an entry that was evicted, set and
+how many were evicted and how many swept, and all figures must say so; a look-up may miss only what is gone. Steps of
+the background run when they are told to: whoever looks after a call could not tell an entry that was evicted, set and
 evicted again from one that was evicted once.
 """
 

@@ -128,8 +128,8 @@ class AnalysisService:
             await work
         finally:
             if not work.done() and not goes_on:
-                # Whoever closes us may be cancelled too, by anyio again and again: the work is stopped and records its end
-                # all the same, see _record_end.
+                # Whoever closes us may be cancelled too, by anyio again and again: the work is stopped and records its
+                # end all the same, see _record_end.
                 await asyncio.shield(self._start(cancelled({work}), "stop"))
                 await asyncio.shield(self._settled())
 
