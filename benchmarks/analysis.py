@@ -3,9 +3,9 @@
 Search takes 400 ms and the model writes 30 tokens a second (both stand-ins on loopback), so that the least possible
 time is known: one search and the tokens of the report. The naive chain asks one thing after the other: search,
 summarise, search again, summarise, analyse, with a report of the same length. A repeated question is asked in an open
-loop, each latency counted from the moment its call was due; the median round is judged. Servers and clients have
-processors of their own, and rounds of which a hypervisor stole more than a little are repeated: see
-benchmarks/processors.py.
+loop, each latency counted from the moment its call was due; the median round is judged. Rounds of which a hypervisor
+stole more than a little are repeated, see benchmarks/processors.py; the processors are left to the kernel, since the
+clients are idle most of the time and the server and its store are not.
 """
 
 import asyncio
@@ -288,7 +288,6 @@ async def main(quick: bool) -> None:
     tokens, rounds = (QUICK_REPORT_TOKENS, QUICK_ROUNDS) if quick else (REPORT_TOKENS, ROUNDS)
     pause = 1 / TOKENS_PER_SECOND
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data:
-        processors.of_servers()
         store = Store(Path(data))
         store.start()
         try:
@@ -296,7 +295,6 @@ async def main(quick: bool) -> None:
                 model.by_model["report"] = Script(lambda prompt: report_pieces(tokens, prompt), pause=pause)
                 model.by_model["summary"] = Script([" word"] * SUMMARY_TOKENS, pause=pause)
                 async with serving(store, search, model) as scene:
-                    processors.of_clients()
                     await fill(scene.rest)
                     await measure_cold(scene, tokens, rounds)
                     gc.freeze()

@@ -89,8 +89,7 @@ class StoreKnowledge:
         answers = {found.request.id: found.request.answer for found in whole}
         return [
             PastAnswer(
-                # Rows of the store: they were checked when they were written.
-                PastRequest.model_construct(
+                PastRequest(
                     id=row.id,
                     kind=row.kind,
                     status=row.status,
