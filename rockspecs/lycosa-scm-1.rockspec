@@ -67,6 +67,7 @@ build = {
         ['lycosa.core.repeated'] = 'lua/lycosa/core/repeated.lua',
         ['lycosa.core.text'] = 'lua/lycosa/core/text.lua',
         ['lycosa.core.types'] = 'lua/lycosa/core/types.lua',
+        ['lycosa.core.write_only'] = 'lua/lycosa/core/write_only.lua',
         ['lycosa.customer.fields'] = 'lua/lycosa/customer/fields.lua',
         ['lycosa.customer.find'] = 'lua/lycosa/customer/find.lua',
         ['lycosa.customer'] = 'lua/lycosa/customer/init.lua',

@@ -44,6 +44,14 @@ describe('borrowed rows', function()
         assert.are.equal(space:get{'acme', 'c07'}:bsize(), row:bsize())
     end)
 
+    it('are those of get, and none where there is none', function()
+        assert.are.equal(msgpack.encode(space:get{'acme', 'c07'}), msgpack.encode(borrowed.get(space.index.id, {'acme', 'c07'})))
+        assert.is_nil(borrowed.get(space.index.id, {'acme', 'c77'}))
+        local ok, raised = pcall(borrowed.get, space.index.id, {'acme', 7})
+        assert.is_false(ok)
+        assert.are.equal(box.error.KEY_PART_TYPE, raised.code)
+    end)
+
     it('are given back by nobody: the collector may run while they are read', function()
         local packed = msgpack.encode(borrowed.select(space.index.id, {'acme'}, box.index.EQ, 40))
         -- Twice: what has a finalizer goes in the second cycle.

@@ -1,5 +1,6 @@
 -- Entries one by one and in batches: get, set, take, delete.
 
+local borrowed = require('lycosa.core.borrowed')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local errors = require('lycosa.core.errors')
@@ -9,6 +10,7 @@ local expiry = require('lycosa.cache.expiry')
 local fields = require('lycosa.cache.fields')
 local pool = require('lycosa.cache.pool')
 local sieve = require('lycosa.cache.sieve')
+local write_only = require('lycosa.core.write_only')
 
 local entries = {}
 
@@ -70,7 +72,7 @@ end
 local function growth(tenant, items)
     local more = 0
     for _, item in ipairs(items) do
-        local before = pool.of(item.key).entries():get{tenant, item.key}
+        local before = borrowed.get(pool.of(item.key).entries().index.key, {tenant, item.key})
         more = more + pool.weight_of(tenant, item) - (before ~= nil and pool.weight(before) or 0)
     end
     return more
@@ -81,10 +83,13 @@ end
 local function put(tenant, bucket_id, item, now)
     local of = pool.of(item.key)
     local space = of.entries()
-    local before = space:get{tenant, item.key}
-    local seq
-    if before ~= nil and before[STALE] > now then
-        seq = before[SEQ]
+    local before = borrowed.get(space.index.key, {tenant, item.key})
+    local more, weighed, seq = 1, 0, nil
+    if before ~= nil then
+        more, weighed = 0, pool.weight(before)
+        seq = before[STALE] > now and before[SEQ] or nil
+    end
+    if seq ~= nil then
         sieve.mark(seq)
     else
         seq = pool.next_seq()
@@ -92,13 +97,12 @@ local function put(tenant, bucket_id, item, now)
     end
     local expires_at = now + item.ttl
     local stale_until = expires_at + item.stale_for
-    local row = space:replace{
+    local weight = pool.weight(write_only.replace(space, {
         tenant, bucket_id, item.key, item.value, item.media_type, now, expires_at, stale_until, item.negative,
         item.tags, seq,
-    }
+    }))
     expiry.due(stale_until)
-    return {created_at = now, expires_at = expires_at, stale_until = stale_until}, of,
-        before == nil and 1 or 0, pool.weight(row) - (before == nil and 0 or pool.weight(before))
+    return {created_at = now, expires_at = expires_at, stale_until = stale_until}, of, more, weight - weighed
 end
 
 -- Store items, and add what they weigh to the totals once: a total is written at half the cost of an entry.

@@ -9,7 +9,7 @@ local pool = require('lycosa.cache.pool')
 
 local expiry = {}
 
-local TENANT, STALE = fields.TENANT, fields.STALE
+local STALE = fields.STALE
 
 -- When the sweep will run next, as far as known: an entry that ends earlier wakes it.
 local sweep_at = math.huge
@@ -23,27 +23,36 @@ function expiry.due(at)
     end
 end
 
+-- How many of the rows, from the first on, have ended. They are in the order of their ends: the last one has, all have.
+local function count_ended(rows, now)
+    local count = #rows
+    if count > 0 and rows[count][STALE] > now then
+        count = 0
+        while rows[count + 1][STALE] <= now do
+            count = count + 1
+        end
+    end
+    return count
+end
+
 -- Delete what has ended in one pool; gives when the next will.
 local function sweep(of, limit, now)
-    local ended, gone = {}, {}
     local index = of.entries().index.expiry
-    for _, entry in ipairs(borrowed.select(index, {}, box.index.ALL, limit)) do
-        if entry[STALE] > now then
-            break
-        end
-        table.insert(ended, entry)
-        gone[entry[TENANT]] = (gone[entry[TENANT]] or 0) + 1
+    local rows = borrowed.select(index, {}, box.index.ALL, limit)
+    for i = #rows, count_ended(rows, now) + 1, -1 do
+        rows[i] = nil
     end
-    if #ended > 0 then
+    if #rows > 0 then
         box.begin()
-        pool.remove(of, ended)
+        local gone = pool.remove(of, rows)
         box.commit()
         for tenant, number in pairs(gone) do
             counters.add(tenant, 'expired', number)
         end
     end
-    local first = index:min()
-    return first and first[STALE] or math.huge
+    -- Not before: others set entries while the transaction waits for the disk.
+    local first = borrowed.select(index, {}, box.index.ALL, 1)[1]
+    return first ~= nil and first[STALE] or math.huge
 end
 
 ---Sweep at most `limit` entries of each pool, a transaction each.
@@ -59,6 +68,6 @@ local function expire(limit)
     return first <= now, first < math.huge and first or nil
 end
 
-expiry.step = {name = 'cache.expire', run = expire, limit = 100}
+expiry.step = {name = 'cache.expire', run = expire, limit = 50}
 
 return expiry

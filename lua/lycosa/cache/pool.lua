@@ -3,10 +3,17 @@
 -- A pool is a space of entries with a space of what each tenant's entries weigh, kept by write in the transaction
 -- of the entries. An entry weighs its tuple's bytes and 24 bytes for its place in each index, once for every tag.
 
+local ffi = require('ffi')
+local msgpack = require('msgpack')
 local bucket = require('lycosa.core.bucket')
 local fields = require('lycosa.cache.fields')
+local write_only = require('lycosa.core.write_only')
 
 local pool = {}
+
+-- The server declares it for itself as well, under the same signature in all versions.
+pcall(ffi.cdef, 'const char *box_tuple_field(const struct tuple *tuple, uint32_t number);')
+local BYTES = ffi.typeof('const uint8_t *')
 
 local TENANT, KEY, TAGS, SEQ = fields.TENANT, fields.KEY, fields.TAGS, fields.SEQ
 local T_ENTRIES, T_BYTES = fields.T_ENTRIES, fields.T_BYTES
@@ -58,11 +65,17 @@ function pool.all(prefix)
     return used
 end
 
+-- Read where it lies: a list of up to fifteen is counted by its first byte.
+local function count_tags(entry)
+    local first = ffi.cast(BYTES, ffi.C.box_tuple_field(entry, TAGS - 1))[0]
+    return first < 0xA0 and first - 0x90 or #entry[TAGS]
+end
+
 ---What an entry weighs, in bytes.
 ---@param entry box.tuple
 ---@return integer
 function pool.weight(entry)
-    return entry:bsize() + PLACES + PLACE * #entry[TAGS]
+    return tonumber(entry:bsize()) + PLACES + PLACE * count_tags(entry)
 end
 
 ---At most what an entry that is not made yet will weigh.
@@ -127,15 +140,16 @@ function pool.add(of, tenant, entries, bytes)
     if entries == 0 and bytes == 0 then
         return
     end
-    local totals = of.totals()
-    if totals:update({tenant}, {{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}}) == nil then
-        totals:insert{tenant, bucket.of(tenant), entries, bytes}
+    local totals, added = of.totals(), msgpack.encode{{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}}
+    if not write_only.update(totals, {tenant}, added) then
+        write_only.insert(totals, {tenant, bucket.of(tenant), entries, bytes})
     end
 end
 
 ---Delete entries that stand in a pool, each once, and their weight from the totals. Within a transaction.
 ---@param of lycosa.Pool
 ---@param rows box.tuple[] may be borrowed: they are not read again
+---@return table<string, integer> gone how many, by tenant
 function pool.remove(of, rows)
     local space, counts, bytes = of.entries(), {}, {}
     for i = 1, #rows do
@@ -144,11 +158,12 @@ function pool.remove(of, rows)
         counts[tenant] = (counts[tenant] or 0) + 1
         bytes[tenant] = (bytes[tenant] or 0) + pool.weight(row)
         -- Last: a borrowed row is not to be read once it is deleted.
-        space:delete{tenant, row[KEY]}
+        write_only.delete(space, row)
     end
     for tenant, count in pairs(counts) do
         pool.add(of, tenant, -count, -bytes[tenant])
     end
+    return counts
 end
 
 ---The pool and the tenant whose entries weigh most.

@@ -16,11 +16,25 @@ ffi.cdef[[
 struct iterator *box_index_iterator(uint32_t space, uint32_t index, int kind, const char *key, const char *key_end);
 int box_iterator_next(struct iterator *iterator, struct tuple **row);
 void box_iterator_free(struct iterator *iterator);
+int box_index_get(uint32_t space, uint32_t index, const char *key, const char *key_end, struct tuple **row);
 ]]
 
 local C, cast, encode = ffi.C, ffi.cast, msgpack.encode
 local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.new{})
 local found = ffi.new('struct tuple *[1]')
+
+---As index:get of a unique memtx index, but the row is borrowed. Raises what box.error() tells when the engine refuses.
+---@param index table of a memtx space
+---@param key any[]
+---@return box.tuple? row to be read before the fiber yields and before the space is written to
+function borrowed.get(index, key)
+    local packed = encode(key)
+    local start = cast(text_type, packed)
+    if C.box_index_get(index.space_id, index.id, start, start + #packed, found) ~= 0 then
+        box.error()
+    end
+    return found[0] ~= nil and cast(tuple_type, found[0]) or nil
+end
 
 ---As index:select of a memtx index, but the rows are borrowed. Raises what box.error() tells when the engine refuses.
 ---@param index table of a memtx space

@@ -68,7 +68,7 @@ local function record(args, entry, on_disk)
             sources[1] = {kind = 'history', ref = tag:sub(#PAID_BY + 1), title = '', quote = ''}
         end
     end
-    request.append({
+    request.record({
         tenant = args.tenant, id = asked.id, customer_id = asked.customer_id, kind = asked.kind, status = 'done',
         question = args.question, cost_microusd = 0, tokens_in = 0, tokens_out = 0, cached = true, duration_ms = 0,
         sources = sources,
@@ -221,7 +221,7 @@ function lookup.finish(args, on_disk)
     close_reservation(args, row, true)
     local asked = args.request
     asked.tenant, asked.question, asked.cached = args.tenant, row[F.QUESTION], false
-    request.append(asked, on_disk)
+    request.record(asked, on_disk)
     local cached = keep_answer(args)
     local kept, problem = keep_documents(args)
     health.success(leases.account(row), row[F.PROVIDER])

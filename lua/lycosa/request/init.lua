@@ -3,6 +3,7 @@
 -- A request, its sources and the day's sums are written in one transaction and never changed afterwards. The caller's
 -- id makes appending idempotent. Sums outlive the requests that retention removes.
 
+local msgpack = require('msgpack')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
 local cold = require('lycosa.request.cold')
@@ -12,6 +13,7 @@ local memory = require('lycosa.core.memory')
 local metrics = require('lycosa.core.metrics')
 local pages = require('lycosa.request.pages')
 local retention = require('lycosa.request.retention')
+local write_only = require('lycosa.core.write_only')
 
 local request = {}
 
@@ -25,7 +27,7 @@ local T_KIND, T_DAY, T_REQUESTS, T_CACHED, T_FAILED, T_COST, T_IN, T_OUT = 3, 4,
 
 local ONE_REQUEST, ONE_CACHED, ONE_FAILED = {'+', T_REQUESTS, 1}, {'+', T_CACHED, 1}, {'+', T_FAILED, 1}
 -- What a request that was served from the cache mostly adds: itself.
-local ONLY_CACHED = {ONE_REQUEST, ONE_CACHED}
+local ONLY_CACHED = msgpack.encode{ONE_REQUEST, ONE_CACHED}
 local SUMMED = {{T_COST, 'cost_microusd'}, {T_IN, 'tokens_in'}, {T_OUT, 'tokens_out'}}
 
 local EVERY_KIND = ''
@@ -87,7 +89,7 @@ local function is_same(stored, sources, args)
     return true
 end
 
--- What a request adds to a row of sums. Only what changes: each operation of an update costs.
+-- What a request adds to a row of sums, packed. Only what changes: each operation of an update costs.
 local function additions(args)
     if args.cached and args.status ~= 'failed' and args.cost_microusd + args.tokens_in + args.tokens_out == 0 then
         return ONLY_CACHED
@@ -105,16 +107,16 @@ local function additions(args)
             table.insert(found, {'+', SUMMED[i][1], amount})
         end
     end
-    return found
+    return msgpack.encode(found)
 end
 
 local function add_to_total(args, bucket_id, kind, day, added)
     local totals = box.space.request_total
-    if totals:update({args.tenant, kind, day}, added) == nil then
-        totals:insert{
+    if not write_only.update(totals, {args.tenant, kind, day}, added) then
+        write_only.insert(totals, {
             args.tenant, bucket_id, kind, day, 1, args.cached and 1 or 0, args.status == 'failed' and 1 or 0,
             args.cost_microusd, args.tokens_in, args.tokens_out,
-        }
+        })
     end
 end
 
@@ -140,14 +142,14 @@ local function find_stored(args, on_disk)
     return on_disk.row, on_disk.sources
 end
 
----Append a request with its answer, sources and sums. The same id with the same content writes nothing; with other
+---Record a request with its answer, sources and sums. The same id with the same content writes nothing; with other
 ---content it raises REQUEST_EXISTS.
 ---@param args table see lycosa.api.request
 ---@param on_disk {row: box.tuple?, sources: any[][]?}? what request.look_up gave; without it, within a transaction of the
 ---caller, REQUEST_ON_DISK is raised when the id may be that of a request on disk
----@return box.tuple the stored request
-function request.append(args, on_disk)
-    local space, tenant = box.space.request, args.tenant
+---@return box.tuple? stored the request when it was recorded before
+function request.record(args, on_disk)
+    local tenant = args.tenant
     local stored, kept = find_stored(args, on_disk)
     if stored ~= nil then
         if is_same(stored, kept, args) then
@@ -157,21 +159,29 @@ function request.append(args, on_disk)
     end
     memory.admit('request', 'request', bytes_of(args))
     local bucket_id, now = bucket.of(tenant), clock.now()
-    local row = space:insert{
+    write_only.insert(box.space.request, {
         tenant, bucket_id, args.id, or_null(args.customer_id), args.kind, args.status, args.question,
         or_null(args.answer), or_null(args.model), args.cost_microusd, args.tokens_in, args.tokens_out, args.cached,
         args.duration_ms, now, or_null(args.error),
-    }
+    })
     local sources = box.space.request_source
     for i = 1, #args.sources do
         local source = args.sources[i]
-        sources:insert{tenant, bucket_id, args.id, i, source.kind, source.ref, source.title, source.quote}
+        write_only.insert(sources, {tenant, bucket_id, args.id, i, source.kind, source.ref, source.title, source.quote})
     end
     local day, added = math.floor(now / DAY_SECONDS), additions(args)
     add_to_total(args, bucket_id, EVERY_KIND, day, added)
     add_to_total(args, bucket_id, args.kind, day, added)
     metrics.count('request.appended')
-    return row
+    return nil
+end
+
+---Append a request as `record` does.
+---@param args table see lycosa.api.request
+---@param on_disk table? what request.look_up gave
+---@return box.tuple the stored request
+function request.append(args, on_disk)
+    return request.record(args, on_disk) or box.space.request:get{args.tenant, args.id}
 end
 
 ---One request and its sources in their order. Waits for the disk when it is not in memory. Raises REQUEST_NOT_FOUND.
