@@ -55,6 +55,16 @@ describe('the weight of an entry', function()
         assert.are.equal(bytes, figures(tenant).bytes)
     end)
 
+    it('counts every tag, up to the most that are taken', function()
+        local tenant, tags = fresh_tenant(), {}
+        for count = 0, 16 do
+            tags[count] = count > 0 and 'tag' .. count or nil
+            set(tenant, 'k' .. count, 10, {tags = tags})
+            local entry = box.space.cache_entry:get{tenant, 'k' .. count}
+            assert.are.equal(entry:bsize() + 72 + 24 * count, pool.weight(entry))
+        end
+    end)
+
     it('is close to what the engine takes for tuples and indexes', function()
         local space = box.space.cache_entry
         box.begin()

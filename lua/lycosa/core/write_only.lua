@@ -24,21 +24,19 @@ int box_delete(uint32_t space, uint32_t index, const char *key, const char *key_
 local C, cast, encode = ffi.C, ffi.cast, msgpack.encode
 local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.new{})
 local stored, key_size = ffi.new('struct tuple *[1]'), ffi.new('uint32_t[1]')
--- Rows are encoded here: a string of each would be hashed and collected. A large one is not kept.
+-- Rows are encoded here: a string of each would be hashed and collected. What grew large goes with the next row.
 local packed, MOST_KEPT = buffer.ibuf(65536), 1048576
 
 local function pack(row)
     if not C.box_txn() then
         error('a write through FFI is outside of a transaction', 3)
     end
-    packed:reset()
-    encode(row, packed)
-end
-
-local function forget_large()
     if packed:capacity() > MOST_KEPT then
         packed:recycle()
+    else
+        packed:reset()
     end
+    encode(row, packed)
 end
 
 ---As space:insert of a memtx space. Raises what box.error() tells, such as a duplicate key.
@@ -46,9 +44,7 @@ end
 ---@param row any[]
 function write_only.insert(space, row)
     pack(row)
-    local failed = C.box_insert(space.id, packed.rpos, packed.wpos, nil) ~= 0
-    forget_large()
-    if failed then
+    if C.box_insert(space.id, packed.rpos, packed.wpos, nil) ~= 0 then
         box.error()
     end
 end
@@ -59,9 +55,7 @@ end
 ---@return box.tuple row to be read before the next write and before the fiber yields
 function write_only.replace(space, row)
     pack(row)
-    local failed = C.box_replace(space.id, packed.rpos, packed.wpos, stored) ~= 0
-    forget_large()
-    if failed then
+    if C.box_replace(space.id, packed.rpos, packed.wpos, stored) ~= 0 then
         box.error()
     end
     return cast(tuple_type, stored[0])
