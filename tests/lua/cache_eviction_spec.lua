@@ -70,7 +70,7 @@ describe('the weight of an entry', function()
         box.begin()
         for i = 1, 20000 do
             local key, tags = ('%x'):format(math.random(2 ^ 40)), i % 10 == 0 and {'a', 'b'} or {}
-            space:replace{'acme', 1, key, 'value', 'text/plain', 1, 2, 3, false, tags, i}
+            space:replace{'acme', 1, key, 'value', 'text/plain', 1, 2, 3, false, tags, i, i, i}
         end
         box.commit()
         local engine = tonumber(space:bsize())
@@ -110,7 +110,7 @@ describe('SIEVE', function()
 
     local function left()
         local keys = {}
-        for _, entry in box.space.cache_entry.index.age:pairs({tenant}) do
+        for _, entry in support.entries_of(tenant) do
             table.insert(keys, entry.key)
         end
         return table.concat(keys, ' ')

@@ -149,7 +149,7 @@ describe('cache', function()
         end
         for _, owner in ipairs(tenants) do
             local entries, bytes = 0, 0
-            for _, entry in box.space.cache_entry:pairs({owner}) do
+            for _, entry in support.entries_of(owner) do
                 entries, bytes = entries + 1, bytes + entry:bsize() + 72
             end
             local figures = lycosa.cache.figures{tenant = owner}

@@ -29,6 +29,18 @@ function support.with(args, changes)
     return args
 end
 
+---A tenant's entries of the cache, from old to new, for a `for` loop.
+---@param tenant string
+function support.entries_of(tenant)
+    local found = {}
+    for _, entry in box.space.cache_entry.index.age:pairs() do
+        if entry.tenant == tenant then
+            table.insert(found, entry)
+        end
+    end
+    return ipairs(found)
+end
+
 ---Assert that `call` raises the catalogued error `code`.
 ---@return table details of the error
 function support.raises(code, call, ...)

@@ -11,8 +11,8 @@ LOOK = (
     "local rows, figures = {{}}, {{}} for _, tenant in ipairs({{{tenants}}}) do "
     "figures[tenant] = lycosa.cache.figures{{tenant = tenant}} "
     "for _, name in ipairs({{'cache_entry', 'cache_volatile'}}) do "
-    "for _, row in box.space[name]:pairs({{tenant}}) do "
-    "table.insert(rows, {{tenant, row.key, row.seq, row:bsize() + 72 + 24 * #row.tags, name}}) end end end "
+    "for _, row in box.space[name]:pairs() do if row.tenant == tenant then "
+    "table.insert(rows, {{tenant, row.key, row.seq, row:bsize() + 72 + 24 * #row.tags, name}}) end end end end "
     "return (require('json').encode({{rows = rows, figures = figures, whole = lycosa.cache.figures{{}}}})"
     ":gsub('.', function(c) return ('%02x'):format(c:byte()) end))"
 )

@@ -8,6 +8,7 @@ local budget = require('lycosa.cache.budget')
 local counters = require('lycosa.cache.counters')
 local expiry = require('lycosa.cache.expiry')
 local fields = require('lycosa.cache.fields')
+local order = require('lycosa.cache.order')
 local pool = require('lycosa.cache.pool')
 local sieve = require('lycosa.cache.sieve')
 local write_only = require('lycosa.core.write_only')
@@ -79,9 +80,8 @@ local function growth(tenant, items)
 end
 
 -- Store an item. One that replaces an entry that is still kept has its number and counts as read; others are new.
--- Gives its times, its pool, and by how many entries and bytes the pool has grown.
-local function put(tenant, bucket_id, item, now)
-    local of = pool.of(item.key)
+-- Gives its times, and by how many entries and bytes the pool has grown.
+local function put(of, tenant, number, bucket_id, item, now)
     local space = of.entries()
     local before = borrowed.get(space.index.key, {tenant, item.key})
     local more, weighed, seq = 1, 0, nil
@@ -99,25 +99,26 @@ local function put(tenant, bucket_id, item, now)
     local stale_until = expires_at + item.stale_for
     local weight = pool.weight(write_only.replace(space, {
         tenant, bucket_id, item.key, item.value, item.media_type, now, expires_at, stale_until, item.negative,
-        item.tags, seq,
+        item.tags, seq, order.age(number, seq), order.due(stale_until, seq),
     }))
     expiry.due(stale_until)
-    return {created_at = now, expires_at = expires_at, stale_until = stale_until}, of, more, weight - weighed
+    return {created_at = now, expires_at = expires_at, stale_until = stale_until}, more, weight - weighed
 end
 
 -- Store items, and add what they weigh to the totals once: a total is written at half the cost of an entry.
 local function put_all(tenant, items, now)
     local times, bucket_id = {}, bucket.of(tenant)
-    local adding, entries_more, bytes_more
+    local adding, number, entries_more, bytes_more
     for i = 1, #items do
-        local item_times, of, count, bytes = put(tenant, bucket_id, items[i], now)
-        times[i] = item_times
+        local of = pool.of(items[i].key)
         if of ~= adding then
             if adding ~= nil then
                 pool.add(adding, tenant, entries_more, bytes_more)
             end
-            adding, entries_more, bytes_more = of, 0, 0
+            adding, number, entries_more, bytes_more = of, pool.enter(of, tenant), 0, 0
         end
+        local item_times, count, bytes = put(of, tenant, number, bucket_id, items[i], now)
+        times[i] = item_times
         entries_more, bytes_more = entries_more + count, bytes_more + bytes
     end
     if adding ~= nil then

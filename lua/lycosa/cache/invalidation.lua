@@ -8,40 +8,57 @@ local pool = require('lycosa.cache.pool')
 
 local invalidation = {}
 
-local TENANT, KEY, STALE = fields.TENANT, fields.KEY, fields.STALE
+local STALE = fields.STALE
+-- Entries that one call looks at for a prefix, a millisecond or two; scans that are on their way, together.
+local LOOKED_AT, MOST_SCANS = 4000, 1000
 
--- Up to `limit` entries of a pool that are meant.
+-- Where the next call goes on, by tenant and prefix, while a scan has not come to its end: no entry that is older begins
+-- so, because what is set later has a higher number. Without it a call begins anew and finds the same.
+local scans, scanning = {}, 0
+
+local function forget_scans()
+    scans, scanning = {}, 0
+end
+
+local function go_on_at(scan, hand)
+    scanning = scanning + (hand ~= nil and 1 or 0) - (scans[scan] ~= nil and 1 or 0)
+    scans[scan] = hand
+    if scanning > MOST_SCANS then
+        forget_scans()
+    end
+end
+
+-- Up to `limit` entries of a pool that are meant, and whether there may be more.
 local function meant(of, args, limit)
-    local space, tenant, prefix = of.entries(), args.tenant, args.prefix
+    local tenant, prefix = args.tenant, args.prefix
     if prefix == nil then
-        return space.index.tag:select({tenant, args.tag}, {limit = limit})
+        local rows = of.entries().index.tag:select({tenant, args.tag}, {limit = limit + 1})
+        local more = #rows > limit
+        rows[limit + 1] = nil
+        return rows, more
     end
-    local rows = space:select({tenant, prefix}, {iterator = 'GE', limit = limit})
-    for i, row in ipairs(rows) do
-        if row[TENANT] ~= tenant or row[KEY]:sub(1, #prefix) ~= prefix then
-            for j = #rows, i, -1 do
-                rows[j] = nil
-            end
-            break
-        end
-    end
-    return rows
+    local scan = table.concat({of.entries().id, tenant, prefix}, ' ')
+    local rows, hand = pool.alike(of, tenant, prefix, scans[scan] or 0, LOOKED_AT, limit)
+    go_on_at(scan, hand)
+    return rows, hand ~= nil
 end
 
 ---Delete entries by tag or by the beginning of their keys, whichever is given.
 ---@param args {tenant: string, tag: string?, prefix: string?, limit: integer}
----@return {deleted: integer, more: boolean} `deleted` without those that had expired; call again while `more`
+---@return {deleted: integer, more: boolean} `deleted` without those that had expired, 0 where a call met none that begins
+---     so; call again while `more`
 function invalidation.run(args)
     if (args.tag == nil) == (args.prefix == nil) then
         errors.raise('INVALID_ARGUMENT', {argument = 'tag', problem = 'or prefix must be given, and not both'})
     end
     local deleted, left, now = 0, args.limit, clock.now()
     local more = false
+    if args.prefix ~= nil then
+        box.on_rollback(forget_scans)
+    end
     for _, of in ipairs(pool.all(args.prefix)) do
-        local rows = meant(of, args, left + 1)
-        if #rows > left then
-            rows[#rows], more = nil, true
-        end
+        local rows, further = meant(of, args, left)
+        more = more or further
         for _, row in ipairs(rows) do
             deleted = deleted + (row[STALE] > now and 1 or 0)
         end

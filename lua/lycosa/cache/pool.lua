@@ -5,23 +5,26 @@
 
 local ffi = require('ffi')
 local msgpack = require('msgpack')
+local borrowed = require('lycosa.core.borrowed')
 local bucket = require('lycosa.core.bucket')
 local fields = require('lycosa.cache.fields')
+local order = require('lycosa.cache.order')
 local write_only = require('lycosa.core.write_only')
 
 local pool = {}
 
 -- The server declares it for itself as well, under the same signature in all versions.
 pcall(ffi.cdef, 'const char *box_tuple_field(const struct tuple *tuple, uint32_t number);')
+pcall(ffi.cdef, 'size_t box_tuple_bsize(const struct tuple *tuple);')
 local BYTES = ffi.typeof('const uint8_t *')
 
 local TENANT, KEY, TAGS, SEQ = fields.TENANT, fields.KEY, fields.TAGS, fields.SEQ
-local T_ENTRIES, T_BYTES = fields.T_ENTRIES, fields.T_BYTES
+local T_ENTRIES, T_BYTES, T_NUMBER = fields.T_ENTRIES, fields.T_BYTES, fields.T_NUMBER
 
--- 16 bytes in a tree's block, and the room that blocks leave. The indexes of key, expiry and age hold every entry.
+-- 16 bytes in a tree's block or in a hash, and the room they leave. The indexes of key, expiry and age hold every entry.
 local PLACE = 24
 local PLACES = 3 * PLACE
--- Rows of one transaction of the start.
+-- Rows fetched at once.
 local SLICE = 1000
 
 ---@class lycosa.Pool
@@ -75,7 +78,7 @@ end
 ---@param entry box.tuple
 ---@return integer
 function pool.weight(entry)
-    return tonumber(entry:bsize()) + PLACES + PLACE * count_tags(entry)
+    return tonumber(ffi.C.box_tuple_bsize(entry)) + PLACES + PLACE * count_tags(entry)
 end
 
 ---At most what an entry that is not made yet will weigh.
@@ -83,7 +86,7 @@ end
 ---@param item {key: string, value: string, media_type: string, tags: string[]}
 ---@return integer
 function pool.weight_of(tenant, item)
-    local bytes = #tenant + #item.key + #item.value + #item.media_type + 72 + PLACES
+    local bytes = #tenant + #item.key + #item.value + #item.media_type + 90 + PLACES
     for _, tag in ipairs(item.tags) do
         bytes = bytes + #tag + 5 + PLACE
     end
@@ -131,18 +134,38 @@ function pool.knows(tenant)
     return false
 end
 
----Add to a tenant's weight. Differences may be negative; the sums never are.
+---The number of a tenant in a pool, nil when it has never stored an entry there.
+---@param of lycosa.Pool
+---@param tenant string
+---@return integer?
+function pool.number_of(of, tenant)
+    local total = borrowed.get(of.totals().index.tenant, {tenant})
+    return total ~= nil and total[T_NUMBER] or nil
+end
+
+---The number of a tenant in a pool: the next one when it has none. Within a transaction.
+---@param of lycosa.Pool
+---@param tenant string
+---@return integer
+function pool.enter(of, tenant)
+    local number = pool.number_of(of, tenant)
+    if number == nil then
+        local totals = of.totals()
+        -- Totals are never deleted.
+        number = totals:len() + 1
+        write_only.insert(totals, {tenant, bucket.of(tenant), 0, 0, number})
+    end
+    return number
+end
+
+---Add to the weight of a tenant that has entered a pool. Differences may be negative; the sums never are.
 ---@param of lycosa.Pool
 ---@param tenant string
 ---@param entries integer
 ---@param bytes integer
 function pool.add(of, tenant, entries, bytes)
-    if entries == 0 and bytes == 0 then
-        return
-    end
-    local totals, added = of.totals(), msgpack.encode{{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}}
-    if not write_only.update(totals, {tenant}, added) then
-        write_only.insert(totals, {tenant, bucket.of(tenant), entries, bytes})
+    if entries ~= 0 or bytes ~= 0 then
+        write_only.update(of.totals(), {tenant}, msgpack.encode{{'+', T_ENTRIES, entries}, {'+', T_BYTES, bytes}})
     end
 end
 
@@ -200,8 +223,8 @@ local function newest_seq()
     for _, one in ipairs(used) do
         local age = one.entries().index.age
         for _, total in one.totals():pairs() do
-            local entry = age:max{total[TENANT]}
-            newest = math.max(newest, entry and entry[SEQ] or 0)
+            local last = borrowed.select(age, {order.age(total[T_NUMBER], math.huge)}, box.index.LE, 1)[1]
+            newest = math.max(newest, last ~= nil and last[SEQ] or 0)
         end
     end
     return newest
@@ -214,22 +237,52 @@ function pool.next_seq()
     return last_seq
 end
 
+---A tenant's entries whose keys begin alike, in the order of their age. Rows are borrowed.
+---@param of lycosa.Pool
+---@param tenant string
+---@param prefix string
+---@param hand integer the number of the first entry to look at
+---@param most integer how many to look at
+---@param wanted integer how many to find
+---@return box.tuple[] rows
+---@return integer? hand where to go on, nil at the end
+function pool.alike(of, tenant, prefix, hand, most, wanted)
+    local number, found, looked = pool.number_of(of, tenant), {}, 0
+    if number == nil then
+        return found, nil
+    end
+    while looked < most do
+        local rows = borrowed.select(of.entries().index.age, {order.age(number, hand)}, box.index.GE, SLICE)
+        for i = 1, #rows do
+            local row = rows[i]
+            if row[TENANT] ~= tenant then
+                return found, nil
+            elseif row[KEY]:sub(1, #prefix) == prefix then
+                if #found == wanted then
+                    return found, row[SEQ]
+                end
+                table.insert(found, row)
+            end
+            hand = row[SEQ] + 1
+        end
+        if #rows < SLICE then
+            return found, nil
+        end
+        looked = looked + SLICE
+    end
+    return found, hand
+end
+
 -- A namespace that has become volatile leaves nothing behind that could come back once it is durable again.
 local function forget(prefix)
-    local space = durable.entries()
     for _, total in durable.totals():pairs() do
-        local tenant, left = total[TENANT], true
-        while left do
-            local rows = {}
-            for _, row in ipairs(space:select({tenant, prefix}, {iterator = 'GE', limit = SLICE})) do
-                if row[TENANT] == tenant and row[KEY]:sub(1, #prefix) == prefix then
-                    table.insert(rows, row)
-                end
-            end
+        local tenant, hand = total[TENANT], 0
+        while hand ~= nil do
             box.begin()
+            local rows
+            rows, hand = pool.alike(durable, tenant, prefix, hand, SLICE, SLICE)
             pool.remove(durable, rows)
             box.commit()
-            left = #rows == SLICE
         end
     end
 end

@@ -10,6 +10,7 @@ local ffi = require('ffi')
 local borrowed = require('lycosa.core.borrowed')
 local counters = require('lycosa.cache.counters')
 local fields = require('lycosa.cache.fields')
+local order = require('lycosa.cache.order')
 local pool = require('lycosa.cache.pool')
 
 local sieve = {}
@@ -54,12 +55,16 @@ end
 ---@return integer freed bytes
 ---@return integer examined entries looked at
 function sieve.walk(of, tenant, wanted, limit, now, ruthless)
-    local age, hand = of.entries().index.age, of.hands[tenant] or 0
+    local number, hand = pool.number_of(of, tenant), of.hands[tenant] or 0
+    if number == nil then
+        return 0, 0
+    end
+    local age = of.entries().index.age
     local freed, examined, expired, gone, few = 0, 0, 0, {}, FEW
     while freed < wanted and examined < limit do
         local fetch = math.min(few, limit - examined)
         few = math.min(few * 2, MANY)
-        local rows = borrowed.select(age, {tenant, hand}, box.index.GE, fetch)
+        local rows = borrowed.select(age, {order.age(number, hand)}, box.index.GE, fetch)
         local seen = 0
         for i = 1, #rows do
             local row = rows[i]

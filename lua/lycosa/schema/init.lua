@@ -27,6 +27,7 @@ schema.MIGRATIONS = {
     '0011_checkpoint',
     '0012_access',
     '0013_session',
+    '0014_cache',
 }
 
 local function load_migration(module)
