@@ -87,6 +87,8 @@ class Coalescer:
         self._refusals = refusals
         self._refused = refused
         self._open: dict[Group, _Batch] = {}
+        # Whether the callers of a batch of writes have been woken and have not sent their next calls yet.
+        self._waking = False
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -164,6 +166,8 @@ class Coalescer:
             return
         try:
             outcomes = await self._outcomes(batch)
+            if not self._reads:
+                await self._turn(batch.loop)
         except BaseException as problem:
             # The loop ends.
             for waiting in batch.waiting.values():
@@ -174,6 +178,21 @@ class Coalescer:
                 _fail(waiting, outcome)
             else:
                 _give(waiting, outcome)
+
+    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Wait until the callers of the batch that was answered before have sent their next calls.
+
+        Writes that wait for the same disk are answered together. Were all their callers woken together, their next
+        calls would leave together, and the server rest until then.
+        """
+        while self._waking:
+            await asyncio.sleep(0)
+        self._waking = True
+        # In one tick the callers ask again, in the next their batch is sent.
+        loop.call_soon(loop.call_soon, self._end_turn)
+
+    def _end_turn(self) -> None:
+        self._waking = False
 
     async def _outcomes(self, batch: _Batch) -> list[Any]:
         """The answer or the error of every element."""

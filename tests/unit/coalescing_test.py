@@ -304,3 +304,38 @@ async def test_a_write_that_was_given_up_before_it_was_sent_is_not_done(ledger: 
     alone.cancel()
     await asyncio.sleep(0.001)
     assert len(ledger.calls) == 1
+
+
+@pytest.mark.parametrize("reads", [True, False])
+async def test_writes_that_are_answered_together_wake_their_callers_batch_by_batch(
+    store: Store, reads: bool
+) -> None:
+    """Else the next batches would leave together as well, and the store rest until then."""
+    coalescer = Coalescer(
+        store.call,
+        one="get",
+        many="get_many",
+        shared=("tenant", "stale"),
+        element="key",
+        elements="keys",
+        limit=2,
+        reads=reads,
+    )
+    woken: list[tuple[str, int]] = []
+
+    async def caller(key: str) -> None:
+        await ask(coalescer, key)
+        woken.append((key, len(store.calls)))
+        await ask(coalescer, f"{key} again")
+
+    store.gate = asyncio.Event()
+    callers = [asyncio.create_task(caller(key)) for key in ("a", "b", "c", "d")]
+    while len(store.calls) < 2:
+        await asyncio.sleep(0)
+    store.gate.set()
+    await asyncio.gather(*callers)
+    calls = [arguments["keys"] for _, arguments, _ in store.calls]
+    assert calls == [["a", "b"], ["c", "d"], ["a again", "b again"], ["c again", "d again"]]
+    # The next call of the first two was on its way before the others were woken, if these are writes.
+    assert woken == [("a", 2), ("b", 2), ("c", 2 if reads else 3), ("d", 2 if reads else 3)]
+    assert waiting(coalescer) == 0

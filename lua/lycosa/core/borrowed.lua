@@ -9,6 +9,7 @@
 
 local ffi = require('ffi')
 local msgpack = require('msgpack')
+local new_table = require('table.new')
 
 local borrowed = {}
 
@@ -22,6 +23,8 @@ int box_index_get(uint32_t space, uint32_t index, const char *key, const char *k
 local C, cast, encode = ffi.C, ffi.cast, msgpack.encode
 local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.new{})
 local found = ffi.new('struct tuple *[1]')
+-- Rows that a list has room for from the start.
+local MOST_FORESEEN = 128
 
 ---As index:get of a unique memtx index, but the row is borrowed. Raises what box.error() tells when the engine refuses.
 ---@param index table of a memtx space
@@ -49,7 +52,7 @@ function borrowed.select(index, key, kind, limit)
     if iterator == nil then
         box.error()
     end
-    local rows, count, failed = {}, 0, false
+    local rows, count, failed = new_table(math.min(limit, MOST_FORESEEN), 0), 0, false
     while count < limit do
         failed = C.box_iterator_next(iterator, found) ~= 0
         if failed or found[0] == nil then
