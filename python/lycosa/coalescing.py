@@ -40,11 +40,12 @@ class _Batch:
 
     def leave_out(self) -> None:
         """Drop what nobody waits for any longer: a write whose caller has gone is not to be done behind its back."""
+        if not any(future.done() for futures in self.waiting.values() for future in futures):
+            return
         pairs = list(zip(self.waiting.items(), self.elements, strict=True))
         kept = [(one, element) for one, element in pairs if not all(future.done() for future in one[1])]
-        if len(kept) < len(pairs):
-            self.waiting = dict(one for one, _ in kept)
-            self.elements = [element for _, element in kept]
+        self.waiting = dict(one for one, _ in kept)
+        self.elements = [element for _, element in kept]
 
 
 class Coalescer:

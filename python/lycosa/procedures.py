@@ -327,10 +327,13 @@ class AccessGranted(NamedTuple):
 
 
 def _accessgranted(value: Any) -> AccessGranted:
-    return AccessGranted(
-        tenant=value["tenant"],
-        scopes=value["scopes"],
-        expires_at=value.get("expires_at"),
+    return _new(
+        AccessGranted,
+        (
+            value["tenant"],
+            value["scopes"],
+            value.get("expires_at"),
+        ),
     )
 
 
@@ -360,10 +363,13 @@ class AccessKeyPage(NamedTuple):
 
 
 def _accesskeypage(value: Any) -> AccessKeyPage:
-    return AccessKeyPage(
-        rows=[_accesskey(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        AccessKeyPage,
+        (
+            [_accesskey(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -374,9 +380,7 @@ class CacheDeleted(NamedTuple):
 
 
 def _cachedeleted(value: Any) -> CacheDeleted:
-    return CacheDeleted(
-        deleted=value["deleted"],
-    )
+    return _new(CacheDeleted, (value["deleted"],))
 
 
 class CacheFigures(NamedTuple):
@@ -394,16 +398,19 @@ class CacheFigures(NamedTuple):
 
 
 def _cachefigures(value: Any) -> CacheFigures:
-    return CacheFigures(
-        entries=value["entries"],
-        bytes=value["bytes"],
-        budget=value["budget"],
-        hits=value["hits"],
-        stale_hits=value["stale_hits"],
-        misses=value["misses"],
-        expired=value["expired"],
-        evicted=value["evicted"],
-        invalidated=value["invalidated"],
+    return _new(
+        CacheFigures,
+        (
+            value["entries"],
+            value["bytes"],
+            value["budget"],
+            value["hits"],
+            value["stale_hits"],
+            value["misses"],
+            value["expired"],
+            value["evicted"],
+            value["invalidated"],
+        ),
     )
 
 
@@ -436,9 +443,12 @@ class CacheInvalidated(NamedTuple):
 
 
 def _cacheinvalidated(value: Any) -> CacheInvalidated:
-    return CacheInvalidated(
-        deleted=value["deleted"],
-        more=value["more"],
+    return _new(
+        CacheInvalidated,
+        (
+            value["deleted"],
+            value["more"],
+        ),
     )
 
 
@@ -451,10 +461,13 @@ class CacheTimes(NamedTuple):
 
 
 def _cachetimes(value: Any) -> CacheTimes:
-    return CacheTimes(
-        created_at=value["created_at"],
-        expires_at=value["expires_at"],
-        stale_until=value["stale_until"],
+    return _new(
+        CacheTimes,
+        (
+            value["created_at"],
+            value["expires_at"],
+            value["stale_until"],
+        ),
     )
 
 
@@ -477,9 +490,7 @@ class CheckpointCopied(NamedTuple):
 
 
 def _checkpointcopied(value: Any) -> CheckpointCopied:
-    return CheckpointCopied(
-        copied=value["copied"],
-    )
+    return _new(CheckpointCopied, (value["copied"],))
 
 
 class CheckpointsDeleted(NamedTuple):
@@ -490,9 +501,12 @@ class CheckpointsDeleted(NamedTuple):
 
 
 def _checkpointsdeleted(value: Any) -> CheckpointsDeleted:
-    return CheckpointsDeleted(
-        deleted=value["deleted"],
-        more=value["more"],
+    return _new(
+        CheckpointsDeleted,
+        (
+            value["deleted"],
+            value["more"],
+        ),
     )
 
 
@@ -503,9 +517,7 @@ class CheckpointThreadDeleted(NamedTuple):
 
 
 def _checkpointthreaddeleted(value: Any) -> CheckpointThreadDeleted:
-    return CheckpointThreadDeleted(
-        deleted=value["deleted"],
-    )
+    return _new(CheckpointThreadDeleted, (value["deleted"],))
 
 
 class CheckpointHead(NamedTuple):
@@ -579,11 +591,14 @@ class CheckpointPage(NamedTuple):
 
 
 def _checkpointpage(value: Any) -> CheckpointPage:
-    return CheckpointPage(
-        head=None if value.get("head") is None else _checkpointhead(value.get("head")),
-        blobs=[_checkpointblob(item) for item in value["blobs"]],
-        writes=[_checkpointwrite(item) for item in value["writes"]],
-        next=value.get("next"),
+    return _new(
+        CheckpointPage,
+        (
+            None if value.get("head") is None else _checkpointhead(value.get("head")),
+            [_checkpointblob(item) for item in value["blobs"]],
+            [_checkpointwrite(item) for item in value["writes"]],
+            value.get("next"),
+        ),
     )
 
 
@@ -595,9 +610,12 @@ class CheckpointHeads(NamedTuple):
 
 
 def _checkpointheads(value: Any) -> CheckpointHeads:
-    return CheckpointHeads(
-        heads=[_checkpointhead(item) for item in value["heads"]],
-        next=value.get("next"),
+    return _new(
+        CheckpointHeads,
+        (
+            [_checkpointhead(item) for item in value["heads"]],
+            value.get("next"),
+        ),
     )
 
 
@@ -626,10 +644,13 @@ class CheckpointsPruned(NamedTuple):
 
 
 def _checkpointspruned(value: Any) -> CheckpointsPruned:
-    return CheckpointsPruned(
-        deleted=value["deleted"],
-        more=value["more"],
-        before=value.get("before"),
+    return _new(
+        CheckpointsPruned,
+        (
+            value["deleted"],
+            value["more"],
+            value.get("before"),
+        ),
     )
 
 
@@ -676,9 +697,7 @@ class DeletedCustomers(NamedTuple):
 
 
 def _deletedcustomers(value: Any) -> DeletedCustomers:
-    return DeletedCustomers(
-        deleted=value["deleted"],
-    )
+    return _new(DeletedCustomers, (value["deleted"],))
 
 
 class Customer(NamedTuple):
@@ -717,10 +736,13 @@ class CustomerPage(NamedTuple):
 
 
 def _customerpage(value: Any) -> CustomerPage:
-    return CustomerPage(
-        rows=[_customer(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        CustomerPage,
+        (
+            [_customer(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -749,10 +771,13 @@ class SegmentPage(NamedTuple):
 
 
 def _segmentpage(value: Any) -> SegmentPage:
-    return SegmentPage(
-        rows=[_segmentfigures(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        SegmentPage,
+        (
+            [_segmentfigures(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -795,9 +820,7 @@ class DocumentsDeleted(NamedTuple):
 
 
 def _documentsdeleted(value: Any) -> DocumentsDeleted:
-    return DocumentsDeleted(
-        deleted=value["deleted"],
-    )
+    return _new(DocumentsDeleted, (value["deleted"],))
 
 
 class DocumentFigures(NamedTuple):
@@ -814,15 +837,18 @@ class DocumentFigures(NamedTuple):
 
 
 def _documentfigures(value: Any) -> DocumentFigures:
-    return DocumentFigures(
-        documents=value["documents"],
-        chunks=value["chunks"],
-        terms=value["terms"],
-        postings=value["postings"],
-        posting_bytes=value["posting_bytes"],
-        waiting=value["waiting"],
-        waiting_seconds=value["waiting_seconds"],
-        revision=value["revision"],
+    return _new(
+        DocumentFigures,
+        (
+            value["documents"],
+            value["chunks"],
+            value["terms"],
+            value["postings"],
+            value["posting_bytes"],
+            value["waiting"],
+            value["waiting_seconds"],
+            value["revision"],
+        ),
     )
 
 
@@ -857,9 +883,12 @@ class DocumentText(NamedTuple):
 
 
 def _documenttext(value: Any) -> DocumentText:
-    return DocumentText(
-        document=_document(value["document"]),
-        text=value["text"],
+    return _new(
+        DocumentText,
+        (
+            _document(value["document"]),
+            value["text"],
+        ),
     )
 
 
@@ -872,10 +901,13 @@ class DocumentPage(NamedTuple):
 
 
 def _documentpage(value: Any) -> DocumentPage:
-    return DocumentPage(
-        rows=[_document(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        DocumentPage,
+        (
+            [_document(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -898,9 +930,12 @@ class DocumentMatches(NamedTuple):
 
 
 def _documentmatches(value: Any) -> DocumentMatches:
-    return DocumentMatches(
-        terms=value["terms"],
-        matches=[_documentmatch(item) for item in value["matches"]],
+    return _new(
+        DocumentMatches,
+        (
+            value["terms"],
+            [_documentmatch(item) for item in value["matches"]],
+        ),
     )
 
 
@@ -927,11 +962,14 @@ class DocumentOutcome(NamedTuple):
 
 
 def _documentoutcome(value: Any) -> DocumentOutcome:
-    return DocumentOutcome(
-        id=value.get("id"),
-        outcome=value["outcome"],
-        field=value.get("field"),
-        problem=value.get("problem"),
+    return _new(
+        DocumentOutcome,
+        (
+            value.get("id"),
+            value["outcome"],
+            value.get("field"),
+            value.get("problem"),
+        ),
     )
 
 
@@ -965,12 +1003,15 @@ class DocumentSearch(NamedTuple):
 
 
 def _documentsearch(value: Any) -> DocumentSearch:
-    return DocumentSearch(
-        hits=[_documenthit(item) for item in value["hits"]],
-        examined=value["examined"],
-        bounded=value["bounded"],
-        waiting=value["waiting"],
-        waiting_seconds=value["waiting_seconds"],
+    return _new(
+        DocumentSearch,
+        (
+            [_documenthit(item) for item in value["hits"]],
+            value["examined"],
+            value["bounded"],
+            value["waiting"],
+            value["waiting_seconds"],
+        ),
     )
 
 
@@ -988,9 +1029,7 @@ class EventAppended(NamedTuple):
 
 
 def _eventappended(value: Any) -> EventAppended:
-    return EventAppended(
-        last=value["last"],
-    )
+    return _new(EventAppended, (value["last"],))
 
 
 class Event(NamedTuple):
@@ -1015,11 +1054,14 @@ class EventPage(NamedTuple):
 
 
 def _eventpage(value: Any) -> EventPage:
-    return EventPage(
-        events=[_event(item) for item in value["events"]],
-        last=value["last"],
-        ended=value["ended"],
-        silent=value["silent"],
+    return _new(
+        EventPage,
+        (
+            [_event(item) for item in value["events"]],
+            value["last"],
+            value["ended"],
+            value["silent"],
+        ),
     )
 
 
@@ -1031,9 +1073,12 @@ class KvCleared(NamedTuple):
 
 
 def _kvcleared(value: Any) -> KvCleared:
-    return KvCleared(
-        deleted=value["deleted"],
-        more=value["more"],
+    return _new(
+        KvCleared,
+        (
+            value["deleted"],
+            value["more"],
+        ),
     )
 
 
@@ -1045,9 +1090,12 @@ class KvStored(NamedTuple):
 
 
 def _kvstored(value: Any) -> KvStored:
-    return KvStored(
-        version=value["version"],
-        expires_at=value.get("expires_at"),
+    return _new(
+        KvStored,
+        (
+            value["version"],
+            value.get("expires_at"),
+        ),
     )
 
 
@@ -1058,9 +1106,7 @@ class KvDeleted(NamedTuple):
 
 
 def _kvdeleted(value: Any) -> KvDeleted:
-    return KvDeleted(
-        deleted=value["deleted"],
-    )
+    return _new(KvDeleted, (value["deleted"],))
 
 
 class KvEntry(NamedTuple):
@@ -1108,9 +1154,12 @@ class KvKeys(NamedTuple):
 
 
 def _kvkeys(value: Any) -> KvKeys:
-    return KvKeys(
-        keys=[_kvfacts(item) for item in value["keys"]],
-        next=value.get("next"),
+    return _new(
+        KvKeys,
+        (
+            [_kvfacts(item) for item in value["keys"]],
+            value.get("next"),
+        ),
     )
 
 
@@ -1122,9 +1171,12 @@ class KvPage(NamedTuple):
 
 
 def _kvpage(value: Any) -> KvPage:
-    return KvPage(
-        rows=[_kventry(item) for item in value["rows"]],
-        next=value.get("next"),
+    return _new(
+        KvPage,
+        (
+            [_kventry(item) for item in value["rows"]],
+            value.get("next"),
+        ),
     )
 
 
@@ -1136,9 +1188,12 @@ class KvNamespaces(NamedTuple):
 
 
 def _kvnamespaces(value: Any) -> KvNamespaces:
-    return KvNamespaces(
-        namespaces=value["namespaces"],
-        next=value.get("next"),
+    return _new(
+        KvNamespaces,
+        (
+            value["namespaces"],
+            value.get("next"),
+        ),
     )
 
 
@@ -1157,9 +1212,7 @@ class KvTouched(NamedTuple):
 
 
 def _kvtouched(value: Any) -> KvTouched:
-    return KvTouched(
-        touched=value["touched"],
-    )
+    return _new(KvTouched, (value["touched"],))
 
 
 class LookupClaim(TypedDict, total=False):
@@ -1199,15 +1252,18 @@ class LookupLease(NamedTuple):
 
 
 def _lookuplease(value: Any) -> LookupLease:
-    return LookupLease(
-        token=value["token"],
-        ticket=value["ticket"],
-        provider=value["provider"],
-        attempt=value["attempt"],
-        reservation_id=value.get("reservation_id"),
-        ends_at=value["ends_at"],
-        refresh=value["refresh"],
-        reason=value["reason"],
+    return _new(
+        LookupLease,
+        (
+            value["token"],
+            value["ticket"],
+            value["provider"],
+            value["attempt"],
+            value.get("reservation_id"),
+            value["ends_at"],
+            value["refresh"],
+            value["reason"],
+        ),
     )
 
 
@@ -1220,10 +1276,13 @@ class LookupDenial(NamedTuple):
 
 
 def _lookupdenial(value: Any) -> LookupDenial:
-    return LookupDenial(
-        kind=value["kind"],
-        reason=value["reason"],
-        retry_after=value.get("retry_after"),
+    return _new(
+        LookupDenial,
+        (
+            value["kind"],
+            value["reason"],
+            value.get("retry_after"),
+        ),
     )
 
 
@@ -1237,11 +1296,14 @@ class LookupSkipped(NamedTuple):
 
 
 def _lookupskipped(value: Any) -> LookupSkipped:
-    return LookupSkipped(
-        provider=value["provider"],
-        reason=value["reason"],
-        detail=value.get("detail"),
-        retry_after=value.get("retry_after"),
+    return _new(
+        LookupSkipped,
+        (
+            value["provider"],
+            value["reason"],
+            value.get("detail"),
+            value.get("retry_after"),
+        ),
     )
 
 
@@ -1259,15 +1321,18 @@ class LookupDecision(NamedTuple):
 
 
 def _lookupdecision(value: Any) -> LookupDecision:
-    return LookupDecision(
-        outcome=value["outcome"],
-        entry=None if value.get("entry") is None else _cacheentry(value.get("entry")),
-        lease=None if value.get("lease") is None else _lookuplease(value.get("lease")),
-        reason=value.get("reason"),
-        ticket=value.get("ticket"),
-        ends_at=value.get("ends_at"),
-        denial=None if value.get("denial") is None else _lookupdenial(value.get("denial")),
-        skipped=[_lookupskipped(item) for item in value["skipped"]],
+    return _new(
+        LookupDecision,
+        (
+            value["outcome"],
+            None if value.get("entry") is None else _cacheentry(value.get("entry")),
+            None if value.get("lease") is None else _lookuplease(value.get("lease")),
+            value.get("reason"),
+            value.get("ticket"),
+            value.get("ends_at"),
+            None if value.get("denial") is None else _lookupdenial(value.get("denial")),
+            [_lookupskipped(item) for item in value["skipped"]],
+        ),
     )
 
 
@@ -1312,10 +1377,13 @@ class LookupFinished(NamedTuple):
 
 
 def _lookupfinished(value: Any) -> LookupFinished:
-    return LookupFinished(
-        cached=value["cached"],
-        kept=value["kept"],
-        problem=value.get("problem"),
+    return _new(
+        LookupFinished,
+        (
+            value["cached"],
+            value["kept"],
+            value.get("problem"),
+        ),
     )
 
 
@@ -1389,10 +1457,13 @@ class QuotaLimitPage(NamedTuple):
 
 
 def _quotalimitpage(value: Any) -> QuotaLimitPage:
-    return QuotaLimitPage(
-        rows=[_quotalimit(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        QuotaLimitPage,
+        (
+            [_quotalimit(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -1428,8 +1499,16 @@ class QuotaReservation(NamedTuple):
 
 
 def _quotareservation(value: Any) -> QuotaReservation:
-    return QuotaReservation(
-        value[0], value[1], value[2], value[3], value[4], [_quotaheld(item) for item in value[5]]
+    return _new(
+        QuotaReservation,
+        (
+            value[0],
+            value[1],
+            value[2],
+            value[3],
+            value[4],
+            [_quotaheld(item) for item in value[5]],
+        ),
     )
 
 
@@ -1440,9 +1519,7 @@ class QuotaRemoved(NamedTuple):
 
 
 def _quotaremoved(value: Any) -> QuotaRemoved:
-    return QuotaRemoved(
-        removed=value["removed"],
-    )
+    return _new(QuotaRemoved, (value["removed"],))
 
 
 class ZoneRenewed(NamedTuple):
@@ -1452,9 +1529,7 @@ class ZoneRenewed(NamedTuple):
 
 
 def _zonerenewed(value: Any) -> ZoneRenewed:
-    return ZoneRenewed(
-        renewed=value["renewed"],
-    )
+    return _new(ZoneRenewed, (value["renewed"],))
 
 
 class QuotaReport(NamedTuple):
@@ -1480,24 +1555,27 @@ class QuotaReport(NamedTuple):
 
 
 def _quotareport(value: Any) -> QuotaReport:
-    return QuotaReport(
-        quota=value["quota"],
-        kind=value["kind"],
-        limit=value["limit"],
-        unit=value["unit"],
-        scale=value["scale"],
-        shadow=value["shadow"],
-        window=value.get("window"),
-        used=value["used"],
-        reserved=value["reserved"],
-        unknown=value["unknown"],
-        left=value["left"],
-        over=value["over"],
-        near=value["near"],
-        near_count=value["near_count"],
-        shadowed=value["shadowed"],
-        since=value["since"],
-        reset=value.get("reset"),
+    return _new(
+        QuotaReport,
+        (
+            value["quota"],
+            value["kind"],
+            value["limit"],
+            value["unit"],
+            value["scale"],
+            value["shadow"],
+            value.get("window"),
+            value["used"],
+            value["reserved"],
+            value["unknown"],
+            value["left"],
+            value["over"],
+            value["near"],
+            value["near_count"],
+            value["shadowed"],
+            value["since"],
+            value.get("reset"),
+        ),
     )
 
 
@@ -1510,10 +1588,13 @@ class QuotaReportPage(NamedTuple):
 
 
 def _quotareportpage(value: Any) -> QuotaReportPage:
-    return QuotaReportPage(
-        rows=[_quotareport(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        QuotaReportPage,
+        (
+            [_quotareport(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -1526,10 +1607,13 @@ class QuotaReservationPage(NamedTuple):
 
 
 def _quotareservationpage(value: Any) -> QuotaReservationPage:
-    return QuotaReservationPage(
-        rows=[_quotareservation(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        QuotaReservationPage,
+        (
+            [_quotareservation(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -1564,25 +1648,28 @@ class TenantQuota(NamedTuple):
 
 
 def _tenantquota(value: Any) -> TenantQuota:
-    return TenantQuota(
-        tenant=value["tenant"],
-        quota=value["quota"],
-        kind=value["kind"],
-        limit=value["limit"],
-        unit=value["unit"],
-        scale=value["scale"],
-        shadow=value["shadow"],
-        window=value.get("window"),
-        used=value["used"],
-        reserved=value["reserved"],
-        unknown=value["unknown"],
-        left=value["left"],
-        over=value["over"],
-        near=value["near"],
-        near_count=value["near_count"],
-        shadowed=value["shadowed"],
-        since=value["since"],
-        reset=value.get("reset"),
+    return _new(
+        TenantQuota,
+        (
+            value["tenant"],
+            value["quota"],
+            value["kind"],
+            value["limit"],
+            value["unit"],
+            value["scale"],
+            value["shadow"],
+            value.get("window"),
+            value["used"],
+            value["reserved"],
+            value["unknown"],
+            value["left"],
+            value["over"],
+            value["near"],
+            value["near_count"],
+            value["shadowed"],
+            value["since"],
+            value.get("reset"),
+        ),
     )
 
 
@@ -1594,9 +1681,12 @@ class QuotaSurvey(NamedTuple):
 
 
 def _quotasurvey(value: Any) -> QuotaSurvey:
-    return QuotaSurvey(
-        rows=[_tenantquota(item) for item in value["rows"]],
-        limits=value["limits"],
+    return _new(
+        QuotaSurvey,
+        (
+            [_tenantquota(item) for item in value["rows"]],
+            value["limits"],
+        ),
     )
 
 
@@ -1622,7 +1712,13 @@ class QuotaTaken(NamedTuple):
 
 
 def _quotataken(value: Any) -> QuotaTaken:
-    return QuotaTaken(None if value[0] is None else [_quotastate(item) for item in value[0]], value[1])
+    return _new(
+        QuotaTaken,
+        (
+            None if value[0] is None else [_quotastate(item) for item in value[0]],
+            value[1],
+        ),
+    )
 
 
 class ZonedQuotaPage(NamedTuple):
@@ -1634,10 +1730,13 @@ class ZonedQuotaPage(NamedTuple):
 
 
 def _zonedquotapage(value: Any) -> ZonedQuotaPage:
-    return ZonedQuotaPage(
-        rows=[_quotalimit(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        ZonedQuotaPage,
+        (
+            [_quotalimit(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -1700,9 +1799,12 @@ class RequestWithSources(NamedTuple):
 
 
 def _requestwithsources(value: Any) -> RequestWithSources:
-    return RequestWithSources(
-        request=_request(value["request"]),
-        sources=[_requestsource(item) for item in value["sources"]],
+    return _new(
+        RequestWithSources,
+        (
+            _request(value["request"]),
+            [_requestsource(item) for item in value["sources"]],
+        ),
     )
 
 
@@ -1738,10 +1840,13 @@ class RequestPage(NamedTuple):
 
 
 def _requestpage(value: Any) -> RequestPage:
-    return RequestPage(
-        rows=[_requestsummary(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        RequestPage,
+        (
+            [_requestsummary(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -1757,13 +1862,16 @@ class RequestTotals(NamedTuple):
 
 
 def _requesttotals(value: Any) -> RequestTotals:
-    return RequestTotals(
-        requests=value["requests"],
-        cached=value["cached"],
-        failed=value["failed"],
-        cost_microusd=value["cost_microusd"],
-        tokens_in=value["tokens_in"],
-        tokens_out=value["tokens_out"],
+    return _new(
+        RequestTotals,
+        (
+            value["requests"],
+            value["cached"],
+            value["failed"],
+            value["cost_microusd"],
+            value["tokens_in"],
+            value["tokens_out"],
+        ),
     )
 
 
@@ -1830,9 +1938,7 @@ class SessionDeleted(NamedTuple):
 
 
 def _sessiondeleted(value: Any) -> SessionDeleted:
-    return SessionDeleted(
-        deleted=value["deleted"],
-    )
+    return _new(SessionDeleted, (value["deleted"],))
 
 
 class SessionMessage(NamedTuple):
@@ -1865,10 +1971,13 @@ class SessionHistory(NamedTuple):
 
 
 def _sessionhistory(value: Any) -> SessionHistory:
-    return SessionHistory(
-        session=_session(value["session"]),
-        messages=[_sessionmessage(item) for item in value["messages"]],
-        more=value["more"],
+    return _new(
+        SessionHistory,
+        (
+            _session(value["session"]),
+            [_sessionmessage(item) for item in value["messages"]],
+            value["more"],
+        ),
     )
 
 
@@ -1881,10 +1990,13 @@ class SessionPage(NamedTuple):
 
 
 def _sessionpage(value: Any) -> SessionPage:
-    return SessionPage(
-        rows=[_session(item) for item in value["rows"]],
-        next=value.get("next"),
-        previous=value.get("previous"),
+    return _new(
+        SessionPage,
+        (
+            [_session(item) for item in value["rows"]],
+            value.get("next"),
+            value.get("previous"),
+        ),
     )
 
 
@@ -1897,10 +2009,13 @@ class ContractDigest(NamedTuple):
 
 
 def _contractdigest(value: Any) -> ContractDigest:
-    return ContractDigest(
-        digest=value["digest"],
-        procedures=value["procedures"] or {},
-        time=value["time"],
+    return _new(
+        ContractDigest,
+        (
+            value["digest"],
+            value["procedures"] or {},
+            value["time"],
+        ),
     )
 
 
@@ -1914,11 +2029,14 @@ class ProcedureFigures(NamedTuple):
 
 
 def _procedurefigures(value: Any) -> ProcedureFigures:
-    return ProcedureFigures(
-        calls=value["calls"],
-        errors=value["errors"],
-        seconds=value["seconds"],
-        slowest=value["slowest"],
+    return _new(
+        ProcedureFigures,
+        (
+            value["calls"],
+            value["errors"],
+            value["seconds"],
+            value["slowest"],
+        ),
     )
 
 
@@ -1935,14 +2053,17 @@ class StepFigures(NamedTuple):
 
 
 def _stepfigures(value: Any) -> StepFigures:
-    return StepFigures(
-        name=value["name"],
-        runs=value["runs"],
-        failures=value["failures"],
-        seconds=value["seconds"],
-        slowest=value["slowest"],
-        last_error=value.get("last_error"),
-        due_in=value["due_in"],
+    return _new(
+        StepFigures,
+        (
+            value["name"],
+            value["runs"],
+            value["failures"],
+            value["seconds"],
+            value["slowest"],
+            value.get("last_error"),
+            value["due_in"],
+        ),
     )
 
 
@@ -1957,12 +2078,15 @@ class SpaceFigures(NamedTuple):
 
 
 def _spacefigures(value: Any) -> SpaceFigures:
-    return SpaceFigures(
-        name=value["name"],
-        engine=value["engine"],
-        rows=value["rows"],
-        bytes=value["bytes"],
-        index_bytes=value["index_bytes"],
+    return _new(
+        SpaceFigures,
+        (
+            value["name"],
+            value["engine"],
+            value["rows"],
+            value["bytes"],
+            value["index_bytes"],
+        ),
     )
 
 
@@ -1979,14 +2103,17 @@ class Figures(NamedTuple):
 
 
 def _figures(value: Any) -> Figures:
-    return Figures(
-        counters=value["counters"] or {},
-        gauges=value["gauges"] or {},
-        procedures={key: _procedurefigures(item) for key, item in (value["procedures"] or {}).items()},
-        steps=[_stepfigures(item) for item in value["steps"]],
-        memory=value["memory"] or {},
-        time=value["time"],
-        spaces=[_spacefigures(item) for item in value["spaces"]],
+    return _new(
+        Figures,
+        (
+            value["counters"] or {},
+            value["gauges"] or {},
+            {key: _procedurefigures(item) for key, item in (value["procedures"] or {}).items()},
+            [_stepfigures(item) for item in value["steps"]],
+            value["memory"] or {},
+            value["time"],
+            [_spacefigures(item) for item in value["spaces"]],
+        ),
     )
 
 
@@ -2002,13 +2129,16 @@ class Health(NamedTuple):
 
 
 def _health(value: Any) -> Health:
-    return Health(
-        status=value["status"],
-        writable=value["writable"],
-        uptime=value["uptime"],
-        schema=value["schema"],
-        tarantool=value["tarantool"],
-        time=value["time"],
+    return _new(
+        Health,
+        (
+            value["status"],
+            value["writable"],
+            value["uptime"],
+            value["schema"],
+            value["tarantool"],
+            value["time"],
+        ),
     )
 
 
@@ -2023,12 +2153,15 @@ class SizeClass(NamedTuple):
 
 
 def _sizeclass(value: Any) -> SizeClass:
-    return SizeClass(
-        item_size=value["item_size"],
-        items=value["items"],
-        slabs=value["slabs"],
-        used_bytes=value["used_bytes"],
-        free_bytes=value["free_bytes"],
+    return _new(
+        SizeClass,
+        (
+            value["item_size"],
+            value["items"],
+            value["slabs"],
+            value["used_bytes"],
+            value["free_bytes"],
+        ),
     )
 
 
@@ -2048,17 +2181,20 @@ class MemoryFigures(NamedTuple):
 
 
 def _memoryfigures(value: Any) -> MemoryFigures:
-    return MemoryFigures(
-        quota_bytes=value["quota_bytes"],
-        used_bytes=value["used_bytes"],
-        live_bytes=value["live_bytes"],
-        item_bytes=value["item_bytes"],
-        lua_bytes=value["lua_bytes"],
-        vinyl_bytes=value["vinyl_bytes"],
-        growth=value.get("growth"),
-        seconds_to_full=value.get("seconds_to_full"),
-        spaces=[_spacefigures(item) for item in value["spaces"]],
-        size_classes=[_sizeclass(item) for item in value["size_classes"]],
+    return _new(
+        MemoryFigures,
+        (
+            value["quota_bytes"],
+            value["used_bytes"],
+            value["live_bytes"],
+            value["item_bytes"],
+            value["lua_bytes"],
+            value["vinyl_bytes"],
+            value.get("growth"),
+            value.get("seconds_to_full"),
+            [_spacefigures(item) for item in value["spaces"]],
+            [_sizeclass(item) for item in value["size_classes"]],
+        ),
     )
 
 

@@ -174,11 +174,11 @@ def _answer_record(record: Type) -> str:
                     lines.append(f"    value[{position}] = _bytes(value[{position}])")
             lines.append(f"    return _new({name}, value if len(value) == {count} else value[:{count}])")
         else:
-            parts = ", ".join(decode(field["type"], f"value[{i}]") for i, field in enumerate(fields))
-            lines.append(f"    return {name}({parts})")
+            parts = "".join(f"{decode(field['type'], f'value[{i}]')}, " for i, field in enumerate(fields))
+            lines.append(f"    return _new({name}, ({parts}))")
     else:
         parts = ",\n".join(
-            f"        {_field_name(field['name'])}="
+            "        "
             + decode(
                 field["type"],
                 f'value.get("{field["name"]}")'
@@ -187,7 +187,7 @@ def _answer_record(record: Type) -> str:
             )
             for field in fields
         )
-        lines.append(f"    return {name}(\n{parts},\n    )")
+        lines.append(f"    return _new({name}, (\n{parts},\n    ))")
     return "\n".join(lines)
 
 
