@@ -69,8 +69,9 @@ describe('the weight of an entry', function()
         local space = box.space.cache_entry
         box.begin()
         for i = 1, 20000 do
-            local key, tags = ('%x'):format(math.random(2 ^ 40)), i % 10 == 0 and {'a', 'b'} or {}
-            space:replace{'acme', 1, key, 'value', 'text/plain', 1, 2, 3, false, tags, i, i, i}
+            local key, is_tagged = ('%x'):format(math.random(2 ^ 40)), i % 10 == 0
+            local tags, labels = is_tagged and {'a', 'b'} or {}, is_tagged and {i, 1e9 + i} or {}
+            space:replace{'acme', 1, key, 'value', 'text/plain', 1, 2, 3, false, tags, i, i, i, labels}
         end
         box.commit()
         local engine = tonumber(space:bsize())

@@ -2,6 +2,7 @@ local cache = require('lycosa.cache')
 local clock = require('lycosa.core.clock')
 local daemon = require('lycosa.core.daemon')
 local fiber = require('fiber')
+local pool = require('lycosa.cache.pool')
 local support = require('tests.lua.support')
 
 -- Counters outlive a reset of the spaces, so every spec has a tenant of its own.
@@ -201,6 +202,40 @@ describe('cache expiry', function()
         assert.is_nil(due)
         assert.are.equal(0, box.space.cache_entry:len())
         assert.are.equal(20, lycosa.cache.figures{tenant = late}.expired)
+    end)
+
+    it('takes none before its end, not by a part of a millisecond', function()
+        local tenant = fill(1, 5.0007)
+        lycosa.cache.set{tenant = tenant, key = 'sooner', value = 'v', ttl = 5.0003}
+        clock.advance(5.0005)
+        local more, due = cache.steps[1].run(100)
+        -- Both end in the same millisecond, and the older stands first.
+        assert.are.equal(2, box.space.cache_entry:len())
+        assert.is_false(more)
+        assert.is_true(math.abs(due - 1700000005.0007) < 1e-6)
+        assert.is_nil(lycosa.cache.get{tenant = tenant, key = 'sooner'})
+        clock.advance(0.0005)
+        cache.steps[1].run(100)
+        assert.are.equal(0, box.space.cache_entry:len())
+    end)
+
+    it('undoes the transaction that fails, keeps the others, and says why', function()
+        local tenant, remove, calls = fill(100, 5), pool.remove, 0
+        clock.advance(5)
+        pool.remove = function(...)
+            calls = calls + 1
+            local gone = remove(...)
+            return calls ~= 2 and gone or error('broken on purpose')
+        end
+        local ok, problem = pcall(cache.steps[1].run, 80)
+        pool.remove = remove
+        assert.is_false(ok)
+        assert.is_truthy(tostring(problem):find('broken on purpose', 1, true))
+        local figures = lycosa.cache.figures{tenant = tenant}
+        assert.are.equal(100, figures.entries + figures.expired)
+        assert.are.equal(70, figures.expired)
+        assert.is_false((cache.steps[1].run(80)))
+        assert.are.equal(100, lycosa.cache.figures{tenant = tenant}.expired)
     end)
 
     it('is run by the daemon when an entry is due, also one that came later but expires earlier', function()

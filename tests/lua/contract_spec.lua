@@ -5,7 +5,7 @@ local fiber = require('fiber')
 local metrics = require('lycosa.core.metrics')
 local support = require('tests.lua.support')
 
-local ROW = {'acme', 1, 'k', 'v', 'text/plain', 0, 1e12, 1e12, false, {}, 1, 1, 1}
+local ROW = {'acme', 1, 'k', 'v', 'text/plain', 0, 1e12, 1e12, false, {}, 1, 1, 1, {}}
 
 local function declare(changes)
     local declaration = {
@@ -138,7 +138,7 @@ describe('transactions', function()
     it('undo only their own part within a transaction of the console', function()
         local good = load{mode = 'write', run = insert}
         local bad = load{mode = 'write', run = function()
-            box.space.cache_entry:insert{'acme', 1, 'other', 'v', 'text/plain', 0, 1e12, 1e12, false, {}, 1, 1, 1}
+            box.space.cache_entry:insert{'acme', 1, 'other', 'v', 'text/plain', 0, 1e12, 1e12, false, {}, 1, 1, 1, {}}
             error('a bug')
         end}
         box.begin()

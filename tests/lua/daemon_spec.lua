@@ -100,7 +100,7 @@ describe('daemon', function()
         daemon.register{name = 'spec.failing', limit = 1, run = function()
             attempts = attempts + 1
             box.begin()
-            box.space.cache_entry:insert{'acme', 1, 'half', 'written', 'text/plain', 0, 1e12, 1e12, false, {}, 1, 1, 1}
+            box.space.cache_entry:insert{'acme', 1, 'half', 'written', 'text/plain', 0, 1e12, 1e12, false, {}, 1, 1, 1, {}}
             error('broken on purpose')
         end}
         daemon.register{name = 'spec.other', limit = 1, run = function()

@@ -7,7 +7,7 @@ describe('writes that give nothing back', function()
     local space, index
 
     local function row(id, value)
-        return {'acme', 7, id, value, 'text/plain', 1, 2, 3, false, {}, 1, 1, 1}
+        return {'acme', 7, id, value, 'text/plain', 1, 2, 3, false, {}, 1, 1, 1, {}}
     end
 
     local function within(run, ...)

@@ -18,6 +18,16 @@ function commands.upto(number)
     }
 end
 
+-- Entries of the cache as they stood before they were found by numbers.
+function commands.cached()
+    schema.apply(13)
+    for i, key in ipairs({'b', 'a', 'ключ'}) do
+        local row = {'acme', 1, key, 'v' .. i, 'text/plain', 1, 4e9 - i, 4e9 - i, false, {'t' .. i % 2}, 10 + i}
+        local weight = box.space.cache_entry:insert(row):bsize() + 96
+        box.space.cache_total:upsert({'acme', 1, 1, weight}, {{'+', 3, 1}, {'+', 4, weight}})
+    end
+end
+
 function commands.apply()
     print(json.encode{applied = schema.apply(), version = schema.version()})
 end

@@ -45,6 +45,28 @@ def test_upgraded_equals_fresh_and_keeps_data(tmp_path: Path, number: int) -> No
     assert old["spaces"] == fresh["spaces"]
 
 
+def test_entries_of_the_cache_are_carried_over(tmp_path: Path) -> None:
+    """With their tags, their age and what they weigh."""
+    _ledger(tmp_path / "data", "cached")
+    store = Store(tmp_path / "data")
+    store.start()
+    try:
+        found = store.console(
+            "local function call(name, args) args.tenant = 'acme' return lycosa.cache[name](args) end "
+            "local pool, sum, oldest = require('lycosa.cache.pool'), 0, {} "
+            "for _, row in box.space.cache_entry.index.age:pairs() do "
+            "sum = sum + pool.weight(row) table.insert(oldest, row.key) end "
+            "local answers = {table.concat(oldest, ' '), call('get', {key = 'ключ'}).value, "
+            "call('figures', {}).bytes == sum, call('set', {key = 'new', value = 'v', ttl = 5}).created_at > 0, "
+            "call('invalidate', {tag = 't1'}).deleted, call('get', {key = 'a'}).value, "
+            "call('figures', {}).entries} return require('json').encode(answers)"
+        )
+    finally:
+        store.stop()
+    answered = found.split("- '", 1)[1].rsplit("'", 1)[0]
+    assert json.loads(answered) == ["b a ключ", "v3", True, True, 2, "v2", 2]
+
+
 def test_applying_twice_does_nothing(tmp_path: Path) -> None:
     _ledger(tmp_path / "data", "apply")
     assert _ledger(tmp_path / "data", "apply")["applied"] == 0

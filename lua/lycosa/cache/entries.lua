@@ -54,7 +54,7 @@ function entries.get_many(args)
     return found
 end
 
--- Tags each once: an index counts a tag that is twice in a row as one.
+-- Tags each once.
 local function distinct(tags)
     if #tags < 2 then
         return tags
@@ -100,6 +100,7 @@ local function put(of, tenant, number, bucket_id, item, now)
     local weight = pool.weight(write_only.replace(space, {
         tenant, bucket_id, item.key, item.value, item.media_type, now, expires_at, stale_until, item.negative,
         item.tags, seq, order.age(number, seq), order.due(stale_until, seq),
+        order.labels(tenant, item.tags, seq),
     }))
     expiry.due(stale_until)
     return {created_at = now, expires_at = expires_at, stale_until = stale_until}, more, weight - weighed

@@ -54,7 +54,11 @@ local function remove(of, limit, now)
     end
     if #rows > 0 then
         box.begin()
-        local gone = pool.remove(of, rows)
+        local ok, gone = pcall(pool.remove, of, rows)
+        if not ok then
+            box.rollback()
+            error(gone, 0)
+        end
         box.commit()
         for tenant, number in pairs(gone) do
             counters.add(tenant, 'expired', number)

@@ -4,11 +4,12 @@ local clock = require('lycosa.core.clock')
 local errors = require('lycosa.core.errors')
 local counters = require('lycosa.cache.counters')
 local fields = require('lycosa.cache.fields')
+local order = require('lycosa.cache.order')
 local pool = require('lycosa.cache.pool')
 
 local invalidation = {}
 
-local STALE = fields.STALE
+local TENANT, STALE, TAGS, LABELS = fields.TENANT, fields.STALE, fields.TAGS, fields.LABELS
 -- Entries that one call looks at for a prefix, a millisecond or two; scans that are on their way, together.
 local LOOKED_AT, MOST_SCANS = 4000, 1000
 
@@ -28,15 +29,42 @@ local function go_on_at(scan, hand)
     end
 end
 
--- Up to `limit` entries of a pool that are meant, and whether there may be more.
-local function meant(of, args, limit)
-    local tenant, prefix = args.tenant, args.prefix
-    if prefix == nil then
-        local rows = of.entries().index.tag:select({tenant, args.tag}, {limit = limit + 1})
-        local more = #rows > limit
-        rows[limit + 1] = nil
-        return rows, more
+local function has(tags, wanted)
+    for _, tag in ipairs(tags) do
+        if tag == wanted then
+            return true
+        end
     end
+    return false
+end
+
+local function has_between(labels, first, last)
+    for _, label in ipairs(labels) do
+        if label >= first and label <= last then
+            return true
+        end
+    end
+    return false
+end
+
+-- Up to `limit` entries of a pool with a tag, and whether there are more.
+local function tagged(of, tenant, tag, limit)
+    local rows, first, last = {}, order.labels_of(tenant, tag)
+    for _, row in of.entries().index.tag:pairs({first}, {iterator = 'GE'}) do
+        if not has_between(row[LABELS], first, last) then
+            break
+        elseif row[TENANT] == tenant and has(row[TAGS], tag) then
+            if #rows == limit then
+                return rows, true
+            end
+            table.insert(rows, row)
+        end
+    end
+    return rows, false
+end
+
+-- Up to `limit` entries of a pool whose keys begin so, and whether there may be more.
+local function alike(of, tenant, prefix, limit)
     local scan = table.concat({of.entries().id, tenant, prefix}, ' ')
     local rows, hand = pool.alike(of, tenant, prefix, scans[scan] or 0, LOOKED_AT, limit)
     go_on_at(scan, hand)
@@ -57,7 +85,12 @@ function invalidation.run(args)
         box.on_rollback(forget_scans)
     end
     for _, of in ipairs(pool.all(args.prefix)) do
-        local rows, further = meant(of, args, left)
+        local rows, further
+        if args.prefix ~= nil then
+            rows, further = alike(of, args.tenant, args.prefix, left)
+        else
+            rows, further = tagged(of, args.tenant, args.tag, left)
+        end
         more = more or further
         for _, row in ipairs(rows) do
             deleted = deleted + (row[STALE] > now and 1 or 0)

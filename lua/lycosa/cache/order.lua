@@ -1,8 +1,10 @@
--- The numbers by which the trees of age and of ends compare entries.
+-- The numbers by which the trees of age, of ends and of tags compare entries.
 --
 -- A tree of Tarantool keeps the beginning of the first part of a key beside the pointer to the row: for a number below
 -- 2^59 that is the whole of it. An order that is one such number is found without a look at the rows, and so almost
 -- without a miss of the processor's caches; a tenant's name in front would make all hints of a tenant alike.
+
+local digest = require('digest')
 
 local order = {}
 
@@ -12,6 +14,9 @@ local TENANT = 4398046511104ULL
 -- Entries of the same millisecond are told apart by the end of their numbers; alike ones are compared by their keys.
 local SAME_MOMENT = 131072
 local MILLISECOND = 131072ULL
+-- Entries of a tag, from old to new. Two tags may share their numbers: who looks for one looks at the tags as well.
+local SAME_TAG = 134217728
+local TAG = 134217728ULL
 
 ---Where an entry stands among those of all tenants: by tenant, from old to new.
 ---@param number integer of the tenant, at least 1
@@ -30,6 +35,36 @@ end
 ---@return ffi.cdata* uint64_t
 function order.due(at, seq)
     return MILLISECOND * math.floor(at * 1000) + seq % SAME_MOMENT
+end
+
+---Where a tag's entries stand among those of all tags: from the first number to the last.
+---@param tenant string
+---@param tag string
+---@return ffi.cdata* first uint64_t
+---@return ffi.cdata* last uint64_t
+function order.labels_of(tenant, tag)
+    local first = TAG * digest.murmur(tenant .. ' ' .. tag)
+    return first, first + SAME_TAG - 1
+end
+
+---Where an entry stands by its tags. Tags that share a number are one.
+---@param tenant string
+---@param tags string[]
+---@param seq integer of the entry
+---@return ffi.cdata*[] uint64_t
+function order.labels(tenant, tags, seq)
+    local labels = {}
+    for _, tag in ipairs(tags) do
+        local label = order.labels_of(tenant, tag) + seq % SAME_TAG
+        local known = false
+        for _, other in ipairs(labels) do
+            known = known or other == label
+        end
+        if not known then
+            table.insert(labels, label)
+        end
+    end
+    return labels
 end
 
 return order

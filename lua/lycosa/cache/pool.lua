@@ -18,7 +18,7 @@ pcall(ffi.cdef, 'const char *box_tuple_field(const struct tuple *tuple, uint32_t
 pcall(ffi.cdef, 'size_t box_tuple_bsize(const struct tuple *tuple);')
 local BYTES = ffi.typeof('const uint8_t *')
 
-local TENANT, KEY, TAGS, SEQ = fields.TENANT, fields.KEY, fields.TAGS, fields.SEQ
+local TENANT, KEY, SEQ, LABELS = fields.TENANT, fields.KEY, fields.SEQ, fields.LABELS
 local T_ENTRIES, T_BYTES, T_NUMBER = fields.T_ENTRIES, fields.T_BYTES, fields.T_NUMBER
 
 -- 16 bytes in a tree's block or in a hash, and the room they leave. The indexes of key, expiry and age hold every entry.
@@ -69,16 +69,16 @@ function pool.all(prefix)
 end
 
 -- Read where it lies: a list of up to fifteen is counted by its first byte.
-local function count_tags(entry)
-    local first = ffi.cast(BYTES, ffi.C.box_tuple_field(entry, TAGS - 1))[0]
-    return first < 0xA0 and first - 0x90 or #entry[TAGS]
+local function count_labels(entry)
+    local first = ffi.cast(BYTES, ffi.C.box_tuple_field(entry, LABELS - 1))[0]
+    return first < 0xA0 and first - 0x90 or #entry[LABELS]
 end
 
 ---What an entry weighs, in bytes.
 ---@param entry box.tuple
 ---@return integer
 function pool.weight(entry)
-    return tonumber(ffi.C.box_tuple_bsize(entry)) + PLACES + PLACE * count_tags(entry)
+    return tonumber(ffi.C.box_tuple_bsize(entry)) + PLACES + PLACE * count_labels(entry)
 end
 
 ---At most what an entry that is not made yet will weigh.
@@ -86,9 +86,9 @@ end
 ---@param item {key: string, value: string, media_type: string, tags: string[]}
 ---@return integer
 function pool.weight_of(tenant, item)
-    local bytes = #tenant + #item.key + #item.value + #item.media_type + 90 + PLACES
+    local bytes = #tenant + #item.key + #item.value + #item.media_type + 91 + PLACES
     for _, tag in ipairs(item.tags) do
-        bytes = bytes + #tag + 5 + PLACE
+        bytes = bytes + #tag + 14 + PLACE
     end
     return bytes
 end

@@ -1,8 +1,9 @@
--- The cache by numbers: a hash finds an entry, and the trees of age and end compare one number each.
+-- The cache by numbers: a hash finds an entry, and the trees of age, end and tags compare one number each.
 --
 -- The spaces are made anew, because the new fields are never null. Up to ROWS entries are carried over; a cache may
 -- forget the rest, and one transaction must not copy what fills the memory.
 
+local digest = require('digest')
 local bucket = require('lycosa.core.bucket')
 
 local ROWS, BYTES = 20000, 33554432
@@ -21,6 +22,7 @@ local ENTRY = {
     {'seq', 'unsigned'},
     {'age', 'unsigned'},
     {'due', 'unsigned'},
+    {'labels', 'array'},
 }
 
 local TOTAL = {
@@ -39,9 +41,7 @@ local function entries(name, temporary)
     -- For eviction: a tenant's entries from old to new. Not unique: a replica that became the leader may count again
     -- from where it had read.
     space:create_index('age', {unique = false, parts = {{12, 'unsigned'}, {1, 'string'}}})
-    space:create_index('tag', {
-        unique = false, parts = {{1, 'string'}, {10, 'string', path = '[*]'}, {3, 'string'}},
-    })
+    space:create_index('tag', {unique = false, parts = {{14, 'unsigned', path = '[*]'}, {1, 'string'}}})
     return space
 end
 
@@ -85,7 +85,11 @@ return {
             -- As lycosa.cache.order makes them, and as lycosa.cache.pool weighs an entry.
             row[11], row[12] = seq, 4398046511104ULL * known[5] + seq
             row[13] = 131072ULL * math.floor(row[8] * 1000) + seq % 131072
-            local weight = entry:insert(row):bsize() + 72 + 24 * #row[10]
+            row[14] = {}
+            for i, tag in ipairs(row[10]) do
+                row[14][i] = 134217728ULL * digest.murmur(tenant .. ' ' .. tag) + seq % 134217728
+            end
+            local weight = entry:insert(row):bsize() + 72 + 24 * #row[14]
             total:update({tenant}, {{'+', 3, 1}, {'+', 4, weight}})
         end
     end,
