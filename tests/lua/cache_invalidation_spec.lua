@@ -82,6 +82,18 @@ describe('invalidation', function()
         assert.is_false(has('user:1'))
     end)
 
+    it('by tag takes entries of several tags once, whatever the order of the tags', function()
+        for i = 1, 50 do
+            set('a' .. i, {tags = {'x' .. i, 'y' .. i, 'z'}})
+        end
+        for i = 1, 50 do
+            assert.are.same({deleted = 1, more = false}, invalidate{tag = (i % 2 == 0 and 'x' or 'y') .. i})
+        end
+        assert.are.same({deleted = 0, more = false}, invalidate{tag = 'z'})
+        local left = lycosa.cache.figures{tenant = tenant}
+        assert.are.same({0, 0}, {left.entries, left.bytes})
+    end)
+
     it('by tag spares tags that share a number with it', function()
         local known, tag, other, i = {}, nil, nil, 0
         while tag == nil do

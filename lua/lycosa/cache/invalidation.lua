@@ -9,7 +9,8 @@ local pool = require('lycosa.cache.pool')
 
 local invalidation = {}
 
-local TENANT, STALE, TAGS, LABELS = fields.TENANT, fields.STALE, fields.TAGS, fields.LABELS
+local TENANT, KEY, STALE = fields.TENANT, fields.KEY, fields.STALE
+local TAGS, LABELS = fields.TAGS, fields.LABELS
 -- Entries that one call looks at for a prefix, a millisecond or two; scans that are on their way, together.
 local LOOKED_AT, MOST_SCANS = 4000, 1000
 
@@ -49,15 +50,18 @@ end
 
 -- Up to `limit` entries of a pool with a tag, and whether there are more.
 local function tagged(of, tenant, tag, limit)
-    local rows, first, last = {}, order.labels_of(tenant, tag)
+    local rows, met, first, last = {}, {}, order.labels_of(tenant, tag)
     for _, row in of.entries().index.tag:pairs({first}, {iterator = 'GE'}) do
-        if not has_between(row[LABELS], first, last) then
+        local key, is_own = row[KEY], row[TENANT] == tenant
+        -- Behind the last entry of a tag come those of another one, which may have this tag as well.
+        if is_own and met[key] or not has_between(row[LABELS], first, last) then
             break
-        elseif row[TENANT] == tenant and has(row[TAGS], tag) then
+        elseif is_own and has(row[TAGS], tag) then
             if #rows == limit then
                 return rows, true
             end
             table.insert(rows, row)
+            met[key] = true
         end
     end
     return rows, false
