@@ -2417,7 +2417,7 @@ class Procedures:
         limit: int | None = None,
         timeout: float | None = None,
     ) -> CacheInvalidated:
-        """Delete the entries with a tag, or those whose keys begin with a prefix: exactly one of both is given. Deletes at most limit entries and says whether more may be left: call again until there are none. A prefix is looked for in 4,000 entries a call, so one may delete none and still say more.
+        """Delete the entries with a tag, or those whose keys begin with a prefix: exactly one of both is given. Deletes at most limit entries and says whether more may be left: call again until there are none. A prefix is looked for in 2,000 entries a call, so one may delete none and still say more.
 
         tenant: whose entry
         tag: one of the tags given to cache.set

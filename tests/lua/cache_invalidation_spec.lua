@@ -44,13 +44,13 @@ describe('invalidation', function()
         assert.are.same({deleted = 1, more = true}, invalidate{prefix = 'user:'})
         -- What is set meanwhile comes behind.
         set('user:4')
-        local deleted, calls, answer = 1, 1, nil
+        local deleted, calls, answer = 1, 1
         repeat
             answer = invalidate{prefix = 'user:'}
             deleted, calls = deleted + answer.deleted, calls + 1
         until not answer.more
         assert.are.equal(4, deleted)
-        assert.are.equal(3, calls)
+        assert.are.equal(5, calls)
         assert.are.equal(8000, lycosa.cache.figures{tenant = tenant}.entries)
         -- The next one begins anew.
         set('user:1')
@@ -61,7 +61,7 @@ describe('invalidation', function()
     end)
 
     it('by prefix may be asked for by several at once', function()
-        set_others(5000)
+        set_others(3000)
         set('user:1')
         set('rates:1')
         assert.are.same({deleted = 0, more = true}, invalidate{prefix = 'user:'})

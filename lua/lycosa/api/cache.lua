@@ -79,7 +79,7 @@ return {
         name = 'cache.invalidate', access = 'app', mode = 'write', idempotent = true,
         doc = 'Delete the entries with a tag, or those whose keys begin with a prefix: exactly one of both is given. '
             .. 'Deletes at most limit entries and says whether more may be left: call again until there are none. A prefix '
-            .. 'is looked for in 4,000 entries a call, so one may delete none and still say more.',
+            .. 'is looked for in 2,000 entries a call, so one may delete none and still say more.',
         args = {
             OWNER, {'tag', T.name, optional = true, doc = 'one of the tags given to cache.set'},
             {'prefix', KEY, optional = true, doc = 'how keys begin, byte by byte'},

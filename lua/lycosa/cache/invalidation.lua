@@ -12,7 +12,7 @@ local invalidation = {}
 local TENANT, KEY, STALE = fields.TENANT, fields.KEY, fields.STALE
 local TAGS, LABELS = fields.TAGS, fields.LABELS
 -- Entries that one call looks at for a prefix, a millisecond or two; scans that are on their way, together.
-local LOOKED_AT, MOST_SCANS = 4000, 1000
+local LOOKED_AT, MOST_SCANS = 2000, 1000
 
 -- Where the next call goes on, by tenant and prefix, while a scan has not come to its end: no entry that is older begins
 -- so, because what is set later has a higher number. Without it a call begins anew and finds the same.
