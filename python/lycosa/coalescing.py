@@ -88,8 +88,8 @@ class Coalescer:
         self._refusals = refusals
         self._refused = refused
         self._open: dict[Group, _Batch] = {}
-        # Whether the callers of a batch of writes have been woken and have not sent their next calls yet.
-        self._waking = False
+        # While the callers of a batch of writes have been woken and have not sent their next calls yet.
+        self._waking: asyncio.Future[None] | None = None
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -186,14 +186,16 @@ class Coalescer:
         Writes that wait for the same disk are answered together. Were all their callers woken together, their next
         calls would leave together, and the server rest until then.
         """
-        while self._waking:
-            await asyncio.sleep(0)
-        self._waking = True
+        while self._waking is not None:
+            await self._waking
+        self._waking = loop.create_future()
         # In one tick the callers ask again, in the next their batch is sent.
         loop.call_soon(loop.call_soon, self._end_turn)
 
     def _end_turn(self) -> None:
-        self._waking = False
+        turn, self._waking = self._waking, None
+        if turn is not None and not turn.done():
+            turn.set_result(None)
 
     async def _outcomes(self, batch: _Batch) -> list[Any]:
         """The answer or the error of every element."""

@@ -60,6 +60,19 @@ describe('invalidation', function()
         assert.is_false(has('user:1'))
     end)
 
+    it('by prefix knows keys of every length', function()
+        for _, length in ipairs({1, 31, 32, 255, 256, 512}) do
+            local key = ('k'):rep(length)
+            set(key)
+            set('x' .. key:sub(2))
+            if length < 512 then
+                assert.are.same({deleted = 0, more = false}, invalidate{prefix = key .. 'k'})
+            end
+            assert.are.same({deleted = 1, more = false}, invalidate{prefix = key})
+        end
+        assert.are.equal(6, invalidate{prefix = 'x'}.deleted)
+    end)
+
     it('by prefix may be asked for by several at once', function()
         set_others(3000)
         set('user:1')

@@ -330,8 +330,9 @@ async def test_writes_that_are_answered_together_wake_their_callers_batch_by_bat
 
     store.gate = asyncio.Event()
     callers = [asyncio.create_task(caller(key)) for key in ("a", "b", "c", "d")]
-    while len(store.calls) < 2:
+    for _ in range(5):
         await asyncio.sleep(0)
+    assert len(store.calls) == 2
     store.gate.set()
     await asyncio.gather(*callers)
     calls = [arguments["keys"] for _, arguments, _ in store.calls]

@@ -16,6 +16,7 @@ local pool = {}
 -- The server declares it for itself as well, under the same signature in all versions.
 pcall(ffi.cdef, 'const char *box_tuple_field(const struct tuple *tuple, uint32_t number);')
 pcall(ffi.cdef, 'size_t box_tuple_bsize(const struct tuple *tuple);')
+pcall(ffi.cdef, 'int memcmp(const void *left, const void *right, size_t size);')
 local BYTES = ffi.typeof('const uint8_t *')
 
 local TENANT, KEY, SEQ, LABELS = fields.TENANT, fields.KEY, fields.SEQ, fields.LABELS
@@ -237,6 +238,19 @@ function pool.next_seq()
     return last_seq
 end
 
+-- Whether an entry's key begins so. Read where it lies: a string of each would be hashed and collected.
+local function begins(entry, prefix)
+    local text = ffi.cast(BYTES, ffi.C.box_tuple_field(entry, KEY - 1))
+    -- MessagePack's head of a text: its length in five bits, in a byte, or in two.
+    local head, length = 1, text[0] - 0xA0
+    if text[0] == 0xD9 then
+        head, length = 2, text[1]
+    elseif text[0] == 0xDA then
+        head, length = 3, text[1] * 256 + text[2]
+    end
+    return length >= #prefix and ffi.C.memcmp(text + head, prefix, #prefix) == 0
+end
+
 ---A tenant's entries whose keys begin alike, in the order of their age. Rows are borrowed.
 ---@param of lycosa.Pool
 ---@param tenant string
@@ -257,17 +271,17 @@ function pool.alike(of, tenant, prefix, hand, most, wanted)
             local row = rows[i]
             if row[TENANT] ~= tenant then
                 return found, nil
-            elseif row[KEY]:sub(1, #prefix) == prefix then
+            elseif begins(row, prefix) then
                 if #found == wanted then
                     return found, row[SEQ]
                 end
                 table.insert(found, row)
             end
-            hand = row[SEQ] + 1
         end
         if #rows < SLICE then
             return found, nil
         end
+        hand = rows[SLICE][SEQ] + 1
         looked = looked + SLICE
     end
     return found, hand
