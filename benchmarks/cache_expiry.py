@@ -2,7 +2,8 @@
 
 One side after the other, each over a unix socket, each with its log on (wal_mode = write; appendonly with fsync every
 second). Gets come from eight callers of another process with 2 ms between their calls; only those after the instant
-count. The peer has a Python environment of its own, made at the first run from benchmarks/peers/redis.txt.
+count. The peer has a Python environment of its own, made at the first run from benchmarks/peers/redis.txt. A sweep
+that a hypervisor disturbs is repeated, see benchmarks/processors.py.
 """
 
 import asyncio
@@ -11,9 +12,11 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import NamedTuple
 
 import uvloop
 
+from benchmarks import processors
 from benchmarks._gets import PAUSE_SECONDS, READERS, Gets
 from benchmarks.beside import Peer, judge, redis_server, show
 from lycosa.procedures import CacheItem, Procedures, connect
@@ -21,13 +24,21 @@ from tests.conftest import Store
 
 ENTRIES, QUICK_ENTRIES = 1_000_000, 50_000
 # From before filling until they are due.
-DUE_SECONDS, QUICK_DUE_SECONDS = 90.0, 12.0
+DUE_SECONDS, QUICK_DUE_SECONDS = 70.0, 12.0
+MOST_SWEEPS = 4
 KEPT, SIZE = 1000, 32
 MEMORY_MB, BUDGET_MB = 1024, 640
 LOOK_SECONDS = 0.01
 FILLERS, BATCH = 4, 100
 TENANT = "bench"
 GOAL_RATE, GOAL_P99_MS = 250_000, 2.0
+
+
+class Sweep(NamedTuple):
+    """How fast, and what gets took; `stolen` is the part of the processors' time that went to others meanwhile."""
+
+    figures: dict[str, float]
+    stolen: float
 
 
 async def fill(procedures: Procedures, entries: int, due: float) -> None:
@@ -48,7 +59,7 @@ async def fill(procedures: Procedures, entries: int, due: float) -> None:
     await asyncio.gather(*(fill_part(part) for part in range(FILLERS)))
 
 
-async def sweep(store: Store, entries: int, due_in: float) -> dict[str, float]:
+async def sweep(store: Store, entries: int, due_in: float) -> Sweep:
     """Fill, wait, and watch the sweep."""
     async with connect(store.settings(call_timeout=30.0)) as client:
         procedures = Procedures(client)
@@ -58,16 +69,17 @@ async def sweep(store: Store, entries: int, due_in: float) -> dict[str, float]:
         if (waiting := due - time.time()) <= 0:
             raise SystemExit("filling took longer than the time until the entries were due")
         await asyncio.sleep(waiting)
+        stolen = processors.Stolen()
         while True:
             if (await procedures.cache_figures()).entries <= KEPT:
                 break
             await asyncio.sleep(LOOK_SECONDS)
-        seconds = time.time() - due
+        seconds, share = time.time() - due, stolen.share()
         figures = await gets.stop(since=due)
         swept = (await procedures.cache_figures(tenant=TENANT)).expired
     if swept != entries:
         raise SystemExit(f"{swept} entries were swept, not {entries}")
-    return {"rate": entries / seconds, **figures}
+    return Sweep({"rate": entries / seconds, **figures}, share)
 
 
 async def main(quick: bool) -> None:
@@ -75,22 +87,27 @@ async def main(quick: bool) -> None:
     gc.set_threshold(700, 10, 1000)
     entries, due_in = (QUICK_ENTRIES, QUICK_DUE_SECONDS) if quick else (ENTRIES, DUE_SECONDS)
     with tempfile.TemporaryDirectory(prefix="lycosa-") as data:
-        store = Store(
-            Path(data) / "store", LYCOSA_MEMORY_MB=str(MEMORY_MB), LYCOSA_CACHE_BUDGET_MB=str(BUDGET_MB),
-            LYCOSA_CACHE_SHARE_PERCENT="100",
-        )  # fmt: skip
-        store.start()
-        try:
-            ours = await sweep(store, entries, due_in)
-        finally:
-            store.stop()
+
+        async def swept() -> Sweep:
+            with tempfile.TemporaryDirectory(dir=data) as place:
+                store = Store(
+                    Path(place), LYCOSA_MEMORY_MB=str(MEMORY_MB), LYCOSA_CACHE_BUDGET_MB=str(BUDGET_MB),
+                    LYCOSA_CACHE_SHARE_PERCENT="100",
+                )  # fmt: skip
+                store.start()
+                try:
+                    return await sweep(store, entries, due_in)
+                finally:
+                    store.stop()
+
+        ours, stolen = await processors.calmest(swept, MOST_SWEEPS)
         with redis_server(Path(data)) as address:
             peer = Peer("redis_expiry.py", address, READERS, PAUSE_SECONDS)
             try:
                 theirs = await peer.measure(f"{entries} {due_in} {SIZE}")
             finally:
                 peer.close()
-    show(f"sweep of {entries:,}", ours, f"worst get {ours['worst']:.1f} ms")
+    show(f"sweep of {entries:,}", ours, f"worst get {ours['worst']:.1f} ms, stolen {stolen:.1%}")
     show("redis-server", theirs, f"worst get {theirs['worst']:.1f} ms")
     judge("swept a second", ours["rate"], GOAL_RATE)
     verdict = "ok" if ours["p99"] <= GOAL_P99_MS else "MISS"

@@ -10,9 +10,10 @@ On a virtual machine a round in which more than MOST_STOLEN of the processors' t
 neighbours than of the server: it is repeated, up to MOST_ROUNDS in all, and the least disturbed ones are judged.
 """
 
+import contextlib
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -41,12 +42,19 @@ def of_clients() -> None:
     _run_on(slice(-1, None))
 
 
-def after_all_others() -> None:
-    """This thread runs from now on when no other wants the processor (SCHED_IDLE): for a client that stands for many
+@contextlib.contextmanager
+def after_all_others() -> Iterator[None]:
+    """This thread runs meanwhile when no other wants the processor (SCHED_IDLE): for a client that stands for many
     machines, beside another whose latencies are measured. Elsewhere than on Linux nothing changes.
     """
-    if hasattr(os, "SCHED_IDLE"):
-        os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    if not hasattr(os, "SCHED_IDLE"):
+        yield
+        return
+    os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))
+    try:
+        yield
+    finally:
+        os.sched_setscheduler(0, os.SCHED_OTHER, os.sched_param(0))
 
 
 class Stolen:
@@ -71,6 +79,14 @@ def enough(rounds: Sequence[Round], wanted: int) -> bool:
 def least_disturbed(rounds: Sequence[R], count: int) -> list[R]:
     """The `count` rounds of which least was stolen."""
     return sorted(rounds, key=lambda one: one.stolen)[:count]
+
+
+async def calmest(measure: Callable[[], Awaitable[R]], most: int) -> R:
+    """The first measurement that was not disturbed, or the least disturbed of `most`."""
+    rounds: list[R] = []
+    while not rounds or (rounds[-1].stolen > MOST_STOLEN and len(rounds) < most):
+        rounds.append(await measure())
+    return least_disturbed(rounds, 1)[0]
 
 
 def stolen_seconds() -> float:
