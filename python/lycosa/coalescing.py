@@ -7,6 +7,7 @@ deadline, its own error and may be cancelled alone.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
@@ -88,8 +89,10 @@ class Coalescer:
         self._refusals = refusals
         self._refused = refused
         self._open: dict[Group, _Batch] = {}
-        # While the callers of a batch of writes have been woken and have not sent their next calls yet.
-        self._waking: asyncio.Future[None] | None = None
+        # The loop in which the callers of a batch of writes have been woken and have not sent their next calls yet, and
+        # the batches that wait for it.
+        self._waking: asyncio.AbstractEventLoop | None = None
+        self._turns: deque[asyncio.Future[None]] = deque()
         # A loop holds its tasks weakly.
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -167,7 +170,7 @@ class Coalescer:
             return
         try:
             outcomes = await self._outcomes(batch)
-            if not self._reads:
+            if not self._reads and len(batch.elements) > 1:
                 await self._turn(batch.loop)
         except BaseException as problem:
             # The loop ends.
@@ -186,16 +189,21 @@ class Coalescer:
         Writes that wait for the same disk are answered together. Were all their callers woken together, their next
         calls would leave together, and the server rest until then.
         """
-        while self._waking is not None:
-            await self._waking
-        self._waking = loop.create_future()
+        if self._waking is loop:
+            turn = loop.create_future()
+            self._turns.append(turn)
+            await turn
+        self._waking = loop
         # In one tick the callers ask again, in the next their batch is sent.
         loop.call_soon(loop.call_soon, self._end_turn)
 
     def _end_turn(self) -> None:
-        turn, self._waking = self._waking, None
-        if turn is not None and not turn.done():
-            turn.set_result(None)
+        while self._turns:
+            turn = self._turns.popleft()
+            if not turn.done():
+                turn.set_result(None)
+                return
+        self._waking = None
 
     async def _outcomes(self, batch: _Batch) -> list[Any]:
         """The answer or the error of every element."""

@@ -60,6 +60,22 @@ describe('volatile namespaces', function()
         assert.are.same({0, 0, 1, 3}, {figures.entries, figures.bytes, figures.expired, figures.invalidated})
     end)
 
+    it('are looked through after the durable ones for a prefix without a namespace', function()
+        local entries = {}
+        for i = 1, 2100 do
+            table.insert(entries, {key = (i <= 1050 and 'tmp:x' or 'durable') .. i, value = 'v', ttl = 10})
+        end
+        for start = 1, 2100, 100 do
+            local part = {tenant = tenant, entries = {unpack(entries, start, start + 99)}}
+            lycosa.cache.set_many(part)
+        end
+        set('tm')
+        local asked = {tenant = tenant, prefix = 'tm', limit = 1000}
+        assert.are.same({deleted = 1000, more = true}, lycosa.cache.invalidate(asked))
+        assert.are.same({deleted = 51, more = false}, lycosa.cache.invalidate(asked))
+        assert.are.same({1050, 0}, counts())
+    end)
+
     it('leave nothing behind that could come back once they are durable again', function()
         cache.configure{}
         for i = 1, 1001 do

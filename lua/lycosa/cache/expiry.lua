@@ -67,7 +67,7 @@ local function remove(of, limit, now)
 end
 
 -- Delete what has ended in one pool, in several transactions: the next is made while the disk takes the last. Calls are
--- served between them. Gives when the next entry will end.
+-- served between them.
 local function sweep(of, limit, now)
     local index, lanes = of.entries().index.expiry, {}
     local slice, first = math.ceil(limit / LANES), next_end(index)
@@ -86,8 +86,6 @@ local function sweep(of, limit, now)
     if problem then
         error(problem, 0)
     end
-    -- Not before: others set entries while the transactions wait for the disk.
-    return next_end(index)
 end
 
 -- Sweep at most `limit` entries of each pool.
@@ -97,7 +95,11 @@ end
 local function expire(limit)
     local now, first = clock.now(), math.huge
     for _, of in ipairs(pool.all()) do
-        first = math.min(first, sweep(of, limit, now))
+        sweep(of, limit, now)
+    end
+    -- Not before: others set entries while the transactions wait for the disk.
+    for _, of in ipairs(pool.all()) do
+        first = math.min(first, next_end(of.entries().index.expiry))
     end
     sweep_at = first
     return first <= now, first < math.huge and first or nil

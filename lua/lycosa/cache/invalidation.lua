@@ -22,9 +22,9 @@ local function forget_scans()
     scans, scanning = {}, 0
 end
 
-local function go_on_at(scan, hand)
-    scanning = scanning + (hand ~= nil and 1 or 0) - (scans[scan] ~= nil and 1 or 0)
-    scans[scan] = hand
+local function go_on_at(scan, place)
+    scanning = scanning + (place ~= nil and 1 or 0) - (scans[scan] ~= nil and 1 or 0)
+    scans[scan] = place
     if scanning > MOST_SCANS then
         forget_scans()
     end
@@ -67,12 +67,44 @@ local function tagged(of, tenant, tag, limit)
     return rows, false
 end
 
--- Up to `limit` entries of a pool whose keys begin so, and whether there may be more.
-local function alike(of, tenant, prefix, limit)
-    local scan = table.concat({of.entries().id, tenant, prefix}, ' ')
-    local rows, hand = pool.alike(of, tenant, prefix, scans[scan] or 0, LOOKED_AT, limit)
-    go_on_at(scan, hand)
-    return rows, hand ~= nil
+-- Delete entries of a pool; gives how many of them had not expired.
+local function delete(of, rows, now)
+    local deleted = 0
+    for _, row in ipairs(rows) do
+        deleted = deleted + (row[STALE] > now and 1 or 0)
+    end
+    pool.remove(of, rows)
+    return deleted
+end
+
+local function by_tag(tenant, tag, limit, now)
+    local deleted, more = 0, false
+    for _, of in ipairs(pool.all()) do
+        local rows, further = tagged(of, tenant, tag, limit)
+        limit, more = limit - #rows, more or further
+        deleted = deleted + delete(of, rows, now)
+    end
+    return deleted, more
+end
+
+-- Pools are looked through one after the other.
+local function by_prefix(tenant, prefix, limit, now)
+    box.on_rollback(forget_scans)
+    local scan, pools, deleted = tenant .. ' ' .. prefix, pool.all(prefix), 0
+    local at = scans[scan] or {pool = 1, hand = 0}
+    local hand = at.hand
+    for i = at.pool, #pools do
+        local rows, next_hand = pool.alike(pools[i], tenant, prefix, hand, LOOKED_AT, limit)
+        limit = limit - #rows
+        deleted = deleted + delete(pools[i], rows, now)
+        if next_hand ~= nil then
+            go_on_at(scan, {pool = i, hand = next_hand})
+            return deleted, true
+        end
+        hand = 0
+    end
+    go_on_at(scan, nil)
+    return deleted, false
 end
 
 ---Delete entries by tag or by the beginning of their keys, whichever is given.
@@ -83,24 +115,11 @@ function invalidation.run(args)
     if (args.tag == nil) == (args.prefix == nil) then
         errors.raise('INVALID_ARGUMENT', {argument = 'tag', problem = 'or prefix must be given, and not both'})
     end
-    local deleted, left, now = 0, args.limit, clock.now()
-    local more = false
+    local deleted, more
     if args.prefix ~= nil then
-        box.on_rollback(forget_scans)
-    end
-    for _, of in ipairs(pool.all(args.prefix)) do
-        local rows, further
-        if args.prefix ~= nil then
-            rows, further = alike(of, args.tenant, args.prefix, left)
-        else
-            rows, further = tagged(of, args.tenant, args.tag, left)
-        end
-        more = more or further
-        for _, row in ipairs(rows) do
-            deleted = deleted + (row[STALE] > now and 1 or 0)
-        end
-        pool.remove(of, rows)
-        left = left - #rows
+        deleted, more = by_prefix(args.tenant, args.prefix, args.limit, clock.now())
+    else
+        deleted, more = by_tag(args.tenant, args.tag, args.limit, clock.now())
     end
     counters.add(args.tenant, 'invalidated', deleted)
     return {deleted = deleted, more = more}
