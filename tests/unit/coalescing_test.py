@@ -39,8 +39,7 @@ def store() -> Store:
     return Store()
 
 
-@pytest.fixture
-def coalescer(store: Store) -> Coalescer:
+def getting(store: Store, *, limit: int, reads: bool = True) -> Coalescer:
     return Coalescer(
         store.call,
         one="get",
@@ -48,8 +47,14 @@ def coalescer(store: Store) -> Coalescer:
         shared=("tenant", "stale"),
         element="key",
         elements="keys",
-        limit=100,
+        limit=limit,
+        reads=reads,
     )
+
+
+@pytest.fixture
+def coalescer(store: Store) -> Coalescer:
+    return getting(store, limit=100)
 
 
 def waiting(coalescer: Coalescer) -> int:
@@ -311,16 +316,7 @@ async def test_writes_that_are_answered_together_wake_their_callers_batch_by_bat
     store: Store, reads: bool
 ) -> None:
     """Else the next batches would leave together as well, and the store rest until then."""
-    coalescer = Coalescer(
-        store.call,
-        one="get",
-        many="get_many",
-        shared=("tenant", "stale"),
-        element="key",
-        elements="keys",
-        limit=2,
-        reads=reads,
-    )
+    coalescer = getting(store, limit=2, reads=reads)
     woken: list[tuple[str, int]] = []
 
     async def caller(key: str) -> None:

@@ -224,7 +224,7 @@ local function newest_seq()
     for _, one in ipairs(used) do
         local age = one.entries().index.age
         for _, total in one.totals():pairs() do
-            local last = borrowed.select(age, {order.age(total[T_NUMBER], math.huge)}, box.index.LE, 1)[1]
+            local last = borrowed.select(age, {order.age(total[T_NUMBER] + 1, 0)}, box.index.LT, 1)[1]
             newest = math.max(newest, last ~= nil and last[SEQ] or 0)
         end
     end
