@@ -51,6 +51,7 @@ async def measure(call: Call, callers: int, keys: int, seconds: float) -> dict[s
 def calls(client: Any, value: bytes) -> dict[str, Call]:
     """What is measured, by name."""
     from lycosa.coalescing import Coalescer
+    from lycosa.sending import sending
 
     async def call(
         procedure: str, arguments: dict[str, Any], timeout: float | None, *, idempotent: bool
@@ -65,9 +66,10 @@ def calls(client: Any, value: bytes) -> dict[str, Call]:
         answers = await pipeline.execute()
         return answers if procedure == "pipeline" else answers[0]
 
-    gets = Coalescer(call, one="get", many="mget", shared=(), element="key", elements="keys", limit=100)
+    send = sending(call)
+    gets = Coalescer(send, one="get", many="mget", shared=(), element="key", elements="keys", limit=100)
     sets = Coalescer(
-        call, one="set", many="pipeline", shared=(), element="key", elements="keys", limit=100, reads=False
+        send, one="set", many="pipeline", shared=(), element="key", elements="keys", limit=100, reads=False
     )
 
     async def coalesced(key: str) -> Any:

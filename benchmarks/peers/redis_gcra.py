@@ -66,6 +66,7 @@ async def measure(take: Callable[..., Awaitable[Any]], callers: int, seconds: fl
 def calls(client: Any) -> dict[str, Callable[[str], Awaitable[Any]]]:
     """What is measured, by name."""
     from lycosa.coalescing import Coalescer
+    from lycosa.sending import sending
 
     script = client.register_script(SCRIPT)
 
@@ -76,8 +77,9 @@ def calls(client: Any) -> dict[str, Callable[[str], Awaitable[Any]]]:
         answers = await pipeline.execute()
         return answers if name == "pipeline" else answers[0]
 
+    send = sending(call)
     takes = Coalescer(
-        call, one="take", many="pipeline", shared=(), element="key", elements="keys", limit=100, reads=False
+        send, one="take", many="pipeline", shared=(), element="key", elements="keys", limit=100, reads=False
     )
 
     async def coalesced(key: str) -> Any:

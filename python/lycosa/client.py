@@ -13,14 +13,15 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import Any, Self
 
-import asynctnt
 import structlog
 from asynctnt.exceptions import TarantoolDatabaseError, TarantoolError, TarantoolNotConnectedError
 
 from lycosa.compatibility import differences
+from lycosa.connection import Connection
 from lycosa.deadlines import Deadlines
 from lycosa.errors import Conflict, Denied, Internal, Invalid, LycosaError, TimedOut, Unavailable
-from lycosa.gathered_writes import Connection
+from lycosa.receivers import FutureReceiver, ThenReceiver
+from lycosa.sending import Then, sending
 from lycosa.settings import Settings
 
 _log = structlog.get_logger(__name__)
@@ -35,15 +36,6 @@ _LOST = (TarantoolNotConnectedError, ConnectionError)
 
 _CONTRACT = "lycosa.system.contract"
 _DESCRIBE = "lycosa.system.describe"
-
-
-def _taken(response: asynctnt.Response) -> Any:
-    """The answer, taken out of its response.
-
-    asynctnt leaves each response in a reference cycle, so what stays in it lives until the collector comes by: pages of
-    rows then fill the young generations, which costs a third of a call.
-    """
-    return response.body.pop() if response.body else None
 
 
 class Client:
@@ -66,7 +58,8 @@ class Client:
         self._error_classes = error_classes or {}
         self._timeout = settings.call_timeout
         self._deadlines = Deadlines(settings.call_timeout)
-        self._connection: asynctnt.Connection | None = None
+        self._send_patiently = sending(self._call_patiently)
+        self._connection: Connection | None = None
         self._connecting: asyncio.Task[None] | None = None
         self._closed = False
         # The second connection, made by the first call that waits.
@@ -161,7 +154,7 @@ class Client:
             await asyncio.sleep(random.uniform(pause / 2, pause))
             pause = min(pause * 2, 2.0)
 
-    async def _connect(self) -> asynctnt.Connection:
+    async def _connect(self) -> Connection:
         settings = self._settings
         host, port = settings.tarantool_host, str(settings.tarantool_port)
         if host.startswith("/"):
@@ -194,7 +187,7 @@ class Client:
             raise
         return connection
 
-    async def _handshake(self, connection: asynctnt.Connection) -> None:
+    async def _handshake(self, connection: Connection) -> None:
         """Measure the clocks' difference and compare contracts, naming the procedure that differs."""
         sent = time.time()
         answer = (await connection.call(_CONTRACT, [{}])).body[0]
@@ -230,18 +223,9 @@ class Client:
         connection = self._connection
         if connection is None or not connection.is_connected:
             return await self._call_patiently(name, args, timeout, idempotent, packed)
-        deadline = time.time() + self._skew + (self._timeout if timeout is None else timeout)
+        deadline = self._deadline(timeout)
         try:
-            if timeout is None:
-                # Without a timer of asynctnt's own.
-                future = connection.call(name, [args, deadline, packed], timeout=0)
-                self._deadlines.begin(future)
-                try:
-                    response = await future
-                finally:
-                    self._deadlines.end(future)
-            else:
-                response = await connection.call(name, [args, deadline, packed], timeout=timeout)
+            return await self._ask(connection, name, [args, deadline, packed], timeout)
         except _LOST as problem:
             if idempotent:
                 self.retries += 1
@@ -250,7 +234,54 @@ class Client:
             raise self._lost(name) from problem
         except Exception as problem:
             raise self._translate(problem, name) from problem
-        return _taken(response)
+
+    def send(
+        self,
+        name: str,
+        args: dict[str, Any],
+        then: Then,
+        timeout: float | None = None,
+        *,
+        idempotent: bool = True,
+    ) -> None:
+        """`call` without a coroutine: what it would give or raise is told to `then`, which must not raise, at once when
+        it is known. It is on its way to the store when this returns, if there is a connection.
+        """
+        connection = self._connection
+        if connection is None or not connection.is_connected:
+            self._send_patiently(name, args, then, timeout, idempotent=idempotent)
+            return
+        deadline = self._deadline(timeout)
+
+        def told(answer: Any, problem: BaseException | None) -> None:
+            if problem is None:
+                then(answer, None)
+            elif idempotent and isinstance(problem, _LOST):
+                self.retries += 1
+                self._send_patiently(name, args, then, deadline - self._skew - time.time())
+            else:
+                then(None, self._translate(problem, name))
+
+        try:
+            receiver = ThenReceiver(self._deadlines, told)
+            connection.ask(name, [args, deadline, False], receiver)
+            self._deadlines.begin(receiver, connection.loop, timeout)
+        except Exception as problem:
+            told(None, problem)
+
+    def _ask(
+        self, connection: Connection, name: str, args: list[Any], timeout: float | None
+    ) -> "asyncio.Future[Any]":
+        """The answer of a call that is sent now. Raises, and fails with, errors of the transport."""
+        future = connection.loop.create_future()
+        receiver = FutureReceiver(self._deadlines, future)
+        connection.ask(name, args, receiver)
+        self._deadlines.begin(receiver, connection.loop, timeout)
+        return future
+
+    def _deadline(self, timeout: float | None) -> float:
+        """Unix seconds by the server's clock."""
+        return time.time() + self._skew + (self._timeout if timeout is None else timeout)
 
     async def wait(
         self,
@@ -275,7 +306,12 @@ class Client:
         return await self._waits.call(name, args, timeout, idempotent=idempotent, packed=packed)
 
     async def _call_patiently(
-        self, name: str, args: dict[str, Any], timeout: float | None, idempotent: bool, packed: bool
+        self,
+        name: str,
+        args: dict[str, Any],
+        timeout: float | None,
+        idempotent: bool,
+        packed: bool = False,
     ) -> Any:
         """The slow path: wait for the connection and try again until the deadline."""
         if self._closed:
@@ -291,10 +327,7 @@ class Client:
             if connection is None or not connection.is_connected or left <= 0:
                 raise self._last_problem or self._lost(name)
             try:
-                response = await connection.call(
-                    name, [args, time.time() + self._skew + left, packed], timeout=left
-                )
-                return _taken(response)
+                return await self._ask(connection, name, [args, self._deadline(left), packed], left)
             except _LOST as problem:
                 if not idempotent:
                     raise self._lost(name) from problem
@@ -311,7 +344,7 @@ class Client:
             retry_after=1.0,
         )
 
-    def _translate(self, problem: Exception, name: str) -> LycosaError:
+    def _translate(self, problem: BaseException, name: str) -> LycosaError:
         """The store's error, or the transport's, as one of ours."""
         if isinstance(problem, TarantoolDatabaseError):
             return self._translate_database(problem, name)

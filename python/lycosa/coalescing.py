@@ -4,30 +4,34 @@ A call costs the client far more than a key in it, so 64 tasks that each ask for
 `*_many`, and 64 that each write a little are one transaction. Which procedure is called in place of which stands in the
 contract (`coalesce`); `lycosa.procedures` holds one Coalescer for each. Callers do not notice: each has its own
 deadline, its own error and may be cancelled alone.
+
+A full batch leaves at once, in the middle of the tick: the server works on it while the client fills the next.
 """
 
 import asyncio
-from collections import deque
-from collections.abc import Awaitable, Callable, Hashable
+import functools
+from collections.abc import Callable, Hashable
 from typing import Any
 
 from lycosa.errors import Internal, Invalid, LycosaError, TimedOut
+from lycosa.sending import Send
 
 __all__ = ["Coalescer"]
 
-Call = Callable[..., Awaitable[Any]]
 # Makes an error of its text on the wire.
 Refused = Callable[[str], LycosaError]
 # Arguments that all callers of a batch share; None is an absent one.
 Shared = tuple[Hashable, ...]
 # Those of one batch: what they share, and how long they wait; reads of all who wait another time than usual are one.
 Group = tuple[Shared, float | bool | None]
+# Those who ask for one element.
+Waiting = list["asyncio.Future[Any]"]
 
 
 class _Batch:
     """Elements of one tick with everybody who waits for them."""
 
-    __slots__ = ("alike", "elements", "group", "loop", "timeout", "waiting")
+    __slots__ = ("alike", "elements", "group", "loop", "sent", "timeout", "waiting")
 
     def __init__(self, loop: asyncio.AbstractEventLoop, group: Group, timeout: float | None) -> None:
         self.loop = loop
@@ -37,16 +41,30 @@ class _Batch:
         self.alike: list[asyncio.Future[Any]] = []
         self.elements: list[Any] = []
         # In the order of the elements: by the element itself where equal ones are one, else by its number.
-        self.waiting: dict[Hashable, list[asyncio.Future[Any]]] = {}
+        self.waiting: dict[Hashable, Waiting] = {}
+        # By the loop's clock.
+        self.sent = 0.0
+
+    def left(self) -> float | None:
+        """Seconds of its time."""
+        return None if self.timeout is None else self.timeout - (self.loop.time() - self.sent)
 
     def leave_out(self) -> None:
         """Drop what nobody waits for any longer: a write whose caller has gone is not to be done behind its back."""
-        if not any(future.done() for futures in self.waiting.values() for future in futures):
+        if not self._somebody_left():
             return
         pairs = list(zip(self.waiting.items(), self.elements, strict=True))
         kept = [(one, element) for one, element in pairs if not all(future.done() for future in one[1])]
         self.waiting = dict(one for one, _ in kept)
         self.elements = [element for _, element in kept]
+
+    def _somebody_left(self) -> bool:
+        """Whether somebody waits no longer."""
+        for futures in self.waiting.values():
+            for future in futures:
+                if future.done():
+                    return True
+        return False
 
 
 class Coalescer:
@@ -58,7 +76,7 @@ class Coalescer:
 
     def __init__(
         self,
-        call: Call,
+        send: Send,
         *,
         one: str,
         many: str,
@@ -77,7 +95,7 @@ class Coalescer:
         Reads send what is equal once. `refusals` are errors of a call that has done nothing at all. With `refused`,
         each answer of `many` is a pair: the answer or None, and the text of an error of this one, or None.
         """
-        self._call = call
+        self._send = send
         self._one = one
         self._many = many
         self._shared = shared
@@ -89,12 +107,6 @@ class Coalescer:
         self._refusals = refusals
         self._refused = refused
         self._open: dict[Group, _Batch] = {}
-        # The loop in which the callers of a batch of writes have been woken and have not sent their next calls yet, and
-        # the batches that wait for it.
-        self._waking: asyncio.AbstractEventLoop | None = None
-        self._turns: deque[asyncio.Future[None]] = deque()
-        # A loop holds its tasks weakly.
-        self._tasks: set[asyncio.Task[None]] = set()
 
     def ask(self, shared: Shared, element: Any, timeout: float | None) -> "asyncio.Future[Any]":
         """The answer for one element, sent with all others of this tick that share the other arguments.
@@ -120,14 +132,14 @@ class Coalescer:
         waiting[key] = [future]
         batch.elements.append(element)
         if len(waiting) >= self._limit:
-            self._send(batch)
+            self._close(batch)
         return future
 
     def _begin(self, group: Group, timeout: float | None) -> _Batch:
         loop = asyncio.get_running_loop()
         batch = self._open[group] = _Batch(loop, group, timeout)
         # Runs after everything that is ready now, which is what a tick is.
-        loop.call_soon(self._send, batch)
+        loop.call_soon(self._close, batch)
         return batch
 
     def _limit_wait(self, batch: _Batch, future: "asyncio.Future[Any]", timeout: float) -> None:
@@ -156,100 +168,68 @@ class Coalescer:
                 )
             )
 
-    def _send(self, batch: _Batch) -> None:
-        """Close a batch and send it, if that was not done when it was full."""
-        if self._open.get(batch.group) is batch:
-            del self._open[batch.group]
-            task = batch.loop.create_task(self._answer(batch))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _answer(self, batch: _Batch) -> None:
-        batch.leave_out()
-        if not batch.elements:
+    def _close(self, batch: _Batch) -> None:
+        """Send a batch, if that was not done when it was full."""
+        if self._open.get(batch.group) is not batch:
             return
-        try:
-            outcomes = await self._outcomes(batch)
-            if not self._reads and len(batch.elements) > 1:
-                await self._turn(batch.loop)
-        except BaseException as problem:
-            # The loop ends.
+        del self._open[batch.group]
+        batch.leave_out()
+        if len(batch.elements) > 1:
+            batch.sent = batch.loop.time()
+            arguments = {self._elements: batch.elements, **self._given(batch)}
+            then = functools.partial(self._answered, batch)
+            self._send(self._many, arguments, then, batch.timeout, idempotent=self._idempotent)
+        elif batch.elements:
+            self._send_alone(batch, batch.timeout)
+
+    def _send_alone(self, batch: _Batch, timeout: float | None) -> None:
+        """Every element by the procedure that its callers named: an error speaks of their own argument."""
+        given = self._given(batch)
+        for waiting, element in zip(batch.waiting.values(), batch.elements, strict=True):
+            own = element if self._element is None else {self._element: element}
+            then = functools.partial(_tell, waiting)
+            self._send(self._one, {**own, **given}, then, timeout, idempotent=self._idempotent)
+
+    def _answered(self, batch: _Batch, answers: Any, problem: BaseException | None) -> None:
+        """Each caller's part of the answer."""
+        if isinstance(problem, self._refusals):
+            left = batch.left()
+            batch.leave_out()
+            self._send_alone(batch, left)
+            return
+        count = len(batch.elements)
+        if problem is None and not (isinstance(answers, list) and len(answers) == count):
+            counted = f"{len(answers) if isinstance(answers, list) else 'no'} answers to {count} callers"
+            problem = Internal(f"{self._many} gave {counted}", code="INTERNAL")
+        if problem is not None:
             for waiting in batch.waiting.values():
                 _fail(waiting, problem)
-            raise
-        for waiting, outcome in zip(batch.waiting.values(), outcomes, strict=True):
-            if isinstance(outcome, Exception):
-                _fail(waiting, outcome)
-            else:
-                _give(waiting, outcome)
-
-    async def _turn(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Wait until the callers of the batch that was answered before have sent their next calls.
-
-        Writes that wait for the same disk are answered together. Were all their callers woken together, their next
-        calls would leave together, and the server rest until then.
-        """
-        if self._waking is loop:
-            turn = loop.create_future()
-            self._turns.append(turn)
-            await turn
-        self._waking = loop
-        # In one tick the callers ask again, in the next their batch is sent.
-        loop.call_soon(loop.call_soon, self._end_turn)
-
-    def _end_turn(self) -> None:
-        while self._turns:
-            turn = self._turns.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self._waking = None
-
-    async def _outcomes(self, batch: _Batch) -> list[Any]:
-        """The answer or the error of every element."""
-        elements, timeout = batch.elements, batch.timeout
-        if len(elements) == 1:
-            return [await self._alone(batch, elements[0], timeout)]
-        sent = batch.loop.time()
-        try:
-            arguments = {self._elements: elements, **self._given(batch)}
-            answers = await self._call(self._many, arguments, timeout, idempotent=self._idempotent)
-        except self._refusals:
-            left = None if timeout is None else timeout - (batch.loop.time() - sent)
-            batch.leave_out()
-            return await asyncio.gather(*(self._alone(batch, element, left) for element in batch.elements))
-        except Exception as problem:
-            return [problem] * len(elements)
-        if len(answers) != len(elements):
-            counted = f"{len(answers)} answers to {len(elements)} callers"
-            return [Internal(f"{self._many} gave {counted}", code="INTERNAL")] * len(elements)
-        if self._refused is None:
-            return list(answers)
-        return [answer if refused is None else self._refused(refused) for answer, refused in answers]
-
-    async def _alone(self, batch: _Batch, element: Any, timeout: float | None) -> Any:
-        """The answer to one element or its error, by the procedure that its callers named: the error speaks of their
-        own argument.
-        """
-        own = element if self._element is None else {self._element: element}
-        arguments = {**own, **self._given(batch)}
-        try:
-            return await self._call(self._one, arguments, timeout, idempotent=self._idempotent)
-        except Exception as problem:
-            return problem
+        elif self._refused is None:
+            for waiting, answer in zip(batch.waiting.values(), answers, strict=True):
+                _give(waiting, answer)
+        else:
+            for waiting, (answer, refused) in zip(batch.waiting.values(), answers, strict=True):
+                _tell(waiting, answer, None if refused is None else self._refused(refused))
 
     def _given(self, batch: _Batch) -> dict[str, object]:
         given = zip(self._shared, batch.group[0], strict=True)
         return {name: value for name, value in given if value is not None}
 
 
-def _give(waiting: "list[asyncio.Future[Any]]", answer: Any) -> None:
+def _tell(waiting: Waiting, answer: Any, problem: BaseException | None) -> None:
+    if problem is None:
+        _give(waiting, answer)
+    else:
+        _fail(waiting, problem)
+
+
+def _give(waiting: Waiting, answer: Any) -> None:
     for future in waiting:
         if not future.done():
             future.set_result(answer)
 
 
-def _fail(waiting: "list[asyncio.Future[Any]]", problem: BaseException) -> None:
+def _fail(waiting: Waiting, problem: BaseException) -> None:
     """Tell everybody who still waits, each by an error of its own: a raised error grows with every raise."""
     for future in waiting:
         if future.done():

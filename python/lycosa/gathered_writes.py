@@ -8,10 +8,7 @@ rest until the last call is made, and the client until the first is answered (do
 import asyncio
 from typing import Any, Final
 
-import asynctnt
-from asynctnt.iproto import protocol
-
-__all__ = ["Connection", "GatheringTransport"]
+__all__ = ["GatheringTransport"]
 
 # What is written together: enough to save most system calls, and little enough that the server has begun long before
 # the client has made its last call.
@@ -60,22 +57,3 @@ class GatheringTransport:
     def __getattr__(self, name: str) -> Any:
         """Everything else is the transport's own."""
         return getattr(self._transport, name)
-
-
-class _Protocol(protocol.Protocol):  # type: ignore[misc]
-    def __init__(self, *, loop: asyncio.AbstractEventLoop, **given: Any) -> None:
-        super().__init__(loop=loop, **given)
-        self._own_loop = loop
-
-    def connection_made(self, transport: asyncio.Transport) -> None:
-        super().connection_made(GatheringTransport(transport, self._own_loop))
-
-
-class Connection(asynctnt.Connection):  # type: ignore[misc]
-    """A connection of asynctnt whose writes are gathered."""
-
-    def protocol_factory(
-        self, connected_fut: "asyncio.Future[Any]", loop: asyncio.AbstractEventLoop, cls: Any = _Protocol
-    ) -> Any:
-        """See asynctnt."""
-        return super().protocol_factory(connected_fut, loop, cls)

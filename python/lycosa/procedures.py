@@ -2209,7 +2209,7 @@ class Procedures:
         self.server_time = client.server_time
         self._cache_get = (
             Coalescer(
-                client.call,
+                client.send,
                 one="lycosa.cache.get",
                 many="lycosa.cache.get_many",
                 shared=(
@@ -2225,7 +2225,7 @@ class Procedures:
         )
         self._cache_set = (
             Coalescer(
-                client.call,
+                client.send,
                 one="lycosa.cache.set",
                 many="lycosa.cache.set_many",
                 shared=("tenant",),
@@ -2240,7 +2240,7 @@ class Procedures:
         )
         self._kv_get = (
             Coalescer(
-                client.call,
+                client.send,
                 one="lycosa.kv.get",
                 many="lycosa.kv.get_many",
                 shared=(
@@ -2256,7 +2256,7 @@ class Procedures:
         )
         self._quota_take = (
             Coalescer(
-                client.call,
+                client.send,
                 one="lycosa.quota.take",
                 many="lycosa.quota.take_many",
                 shared=("tenant",),

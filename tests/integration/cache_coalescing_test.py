@@ -93,3 +93,24 @@ async def test_a_lost_store_fails_all_who_wait_and_serves_when_it_is_back(own_se
             *(procedures.cache_get(tenant="t", key=f"k{number}", timeout=5) for number in range(5))
         )
         assert [entry and entry.value for entry in entries] == [None, b"1", None, None, None]
+
+
+async def test_gets_that_a_lost_store_had_not_answered_are_asked_again(own_server: Store) -> None:
+    async with connect(own_server.settings(call_timeout=10)) as client:
+        procedures = Procedures(client)
+        await procedures.cache_set(tenant="t", key="k1", value=b"1", ttl=60)
+        own_server.pause()
+        gets = [asyncio.create_task(procedures.cache_get(tenant="t", key=f"k{n}")) for n in range(5)]
+        takes = [
+            asyncio.create_task(procedures.quota_take(tenant="t", claims=[{"quota": "q", "amount": 1}]))
+            for _ in range(3)
+        ]
+        await asyncio.sleep(0.05)
+        own_server.kill()
+        await asyncio.to_thread(own_server.start)
+        entries = await asyncio.gather(*gets)
+        assert [entry and entry.value for entry in entries] == [None, b"1", None, None, None]
+        assert client.retries == 1
+        # Whether it was done is unknown, so a take is not.
+        lost = await asyncio.gather(*takes, return_exceptions=True)
+        assert [getattr(one, "code", one) for one in lost] == ["CONNECTION_LOST"] * 3

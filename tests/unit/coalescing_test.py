@@ -8,6 +8,7 @@ import pytest
 
 from lycosa.coalescing import Coalescer
 from lycosa.errors import Exhausted, Internal, Invalid, TimedOut, Unavailable
+from lycosa.sending import Send, Then, sending
 
 Call = tuple[str, dict[str, Any], float | None]
 
@@ -39,9 +40,9 @@ def store() -> Store:
     return Store()
 
 
-def getting(store: Store, *, limit: int, reads: bool = True) -> Coalescer:
+def getting(send: Send, *, limit: int, reads: bool = True) -> Coalescer:
     return Coalescer(
-        store.call,
+        send,
         one="get",
         many="get_many",
         shared=("tenant", "stale"),
@@ -54,11 +55,7 @@ def getting(store: Store, *, limit: int, reads: bool = True) -> Coalescer:
 
 @pytest.fixture
 def coalescer(store: Store) -> Coalescer:
-    return getting(store, limit=100)
-
-
-def waiting(coalescer: Coalescer) -> int:
-    return len(coalescer._open) + len(coalescer._tasks)
+    return getting(sending(store.call), limit=100)
 
 
 async def ask(
@@ -75,7 +72,7 @@ async def test_gets_of_one_tick_are_one_call(store: Store, coalescer: Coalescer)
     answers = await asyncio.gather(*(ask(coalescer, key) for key in ("a", "b", "none", "c")))
     assert answers == ["A", "B", None, "C"]
     assert store.calls == [("get_many", {"tenant": "acme", "keys": ["a", "b", "none", "c"]}, None)]
-    assert waiting(coalescer) == 0
+    assert not coalescer._open
 
 
 async def test_a_key_alone_is_asked_by_the_procedure_itself(store: Store, coalescer: Coalescer) -> None:
@@ -169,18 +166,21 @@ async def test_everybody_gets_an_error_of_its_own(store: Store, coalescer: Coale
         assert isinstance(problem, Unavailable)
         assert (problem.code, problem.details, problem.retry_after) == ("NOT_CONNECTED", {"a": 1}, 2.0)
     assert len({id(problem) for problem in problems}) == 3
-    assert waiting(coalescer) == 0
+    assert not coalescer._open
 
 
+@pytest.mark.parametrize(
+    ("answer", "counted"), [(["A"], "1 answers to 2 callers"), (None, "no answers to 2 callers")]
+)
 async def test_an_answer_of_another_length_is_nobodys(
-    coalescer: Coalescer, monkeypatch: pytest.MonkeyPatch
+    coalescer: Coalescer, monkeypatch: pytest.MonkeyPatch, answer: object, counted: str
 ) -> None:
-    async def short(name: str, args: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
-        return ["A"]
+    async def wrong(name: str, args: dict[str, Any], timeout: float | None, *, idempotent: bool) -> Any:
+        return answer
 
-    monkeypatch.setattr(coalescer, "_call", short)
+    monkeypatch.setattr(coalescer, "_send", sending(wrong))
     answers = await asyncio.gather(*(ask(coalescer, key) for key in "ab"), return_exceptions=True)
-    assert all(isinstance(answer, Internal) for answer in answers)
+    assert [str(one) for one in answers if isinstance(one, Internal)] == [f"get_many gave {counted}"] * 2
 
 
 def test_a_loop_that_ends_leaves_nobody_waiting(store: Store, coalescer: Coalescer) -> None:
@@ -237,7 +237,7 @@ def ledger() -> Ledger:
 
 def gathering(ledger: Ledger) -> Coalescer:
     return Coalescer(
-        ledger.call,
+        sending(ledger.call),
         one="take",
         many="take_many",
         shared=("tenant",),
@@ -301,10 +301,10 @@ async def test_a_write_is_never_done_for_a_patient_one_after_a_hasty_one_was_tol
 
 
 async def test_a_write_that_was_given_up_before_it_was_sent_is_not_done(ledger: Ledger) -> None:
-    first, second, third = takes(ledger, [1], [2], [3])
+    first, second = takes(ledger, [1], [2])
     second.cancel()
-    assert [await first, await third] == [["left", [1]], ["left", [3]]]
-    assert [claims for _, claims, _ in ledger.calls] == [[[1], [3]]]
+    assert await first == ["left", [1]]
+    assert [claims for _, claims, _ in ledger.calls] == [[[1]]]
     (alone,) = takes(ledger, [4])
     alone.cancel()
     await asyncio.sleep(0.001)
@@ -312,27 +312,27 @@ async def test_a_write_that_was_given_up_before_it_was_sent_is_not_done(ledger: 
 
 
 @pytest.mark.parametrize("reads", [True, False])
-async def test_writes_that_are_answered_together_wake_their_callers_batch_by_batch(
-    store: Store, reads: bool
-) -> None:
-    """Else the next batches would leave together as well, and the store rest until then."""
-    coalescer = getting(store, limit=2, reads=reads)
-    woken: list[tuple[str, int]] = []
+async def test_a_full_batch_leaves_in_the_middle_of_the_tick(reads: bool) -> None:
+    """The server works on it while the client fills the next."""
+    sent: list[list[str]] = []
+    answers: list[Then] = []
 
-    async def caller(key: str) -> None:
-        await ask(coalescer, key)
-        woken.append((key, len(store.calls)))
-        await ask(coalescer, f"{key} again")
+    def send(
+        name: str, args: dict[str, Any], then: Then, timeout: float | None = None, *, idempotent: bool = True
+    ) -> None:
+        sent.append(list(args["keys"]) if name == "get_many" else [args["key"]])
+        answers.append(then)
 
-    store.gate = asyncio.Event()
-    callers = [asyncio.create_task(caller(key)) for key in ("a", "b", "c", "d")]
-    for _ in range(5):
-        await asyncio.sleep(0)
-    assert len(store.calls) == 2
-    store.gate.set()
-    await asyncio.gather(*callers)
-    calls = [arguments["keys"] for _, arguments, _ in store.calls]
-    assert calls == [["a", "b"], ["c", "d"], ["a again", "b again"], ["c again", "d again"]]
-    # The next call of the first two was on its way before the others were woken, if these are writes.
-    assert woken == [("a", 2), ("b", 2), ("c", 2 if reads else 3), ("d", 2 if reads else 3)]
-    assert waiting(coalescer) == 0
+    coalescer = getting(send, limit=2, reads=reads)
+    futures = [coalescer.ask(("acme", None), key, None) for key in "abcde"]
+    assert sent == [["a", "b"], ["c", "d"]]
+    await asyncio.sleep(0)
+    assert sent == [["a", "b"], ["c", "d"], ["e"]]
+    # Whoever is answered has the answer now, whatever becomes of the others.
+    answers[1](["C", "D"], None)
+    assert [future.done() for future in futures] == [False, False, True, True, False]
+    answers[0](None, Unavailable("away", code="NOT_CONNECTED"))
+    answers[2]("E", None)
+    done = await asyncio.gather(*futures, return_exceptions=True)
+    assert [type(one).__name__ for one in done[:2]] == ["Unavailable", "Unavailable"]
+    assert done[2:] == ["C", "D", "E"]

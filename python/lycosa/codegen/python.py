@@ -226,7 +226,7 @@ def _constructor(procedures: dict[str, Type]) -> str:
         options += f", refusals=({refusals})" if how.errors else ""
         options += ", refused=client.error_of" if how.outcomes else ""
         lines.append(
-            f'        self.{_attribute(name)} = Coalescer(client.call, one="lycosa.{name}", '
+            f'        self.{_attribute(name)} = Coalescer(client.send, one="lycosa.{name}", '
             f'many="lycosa.{how.many}", shared=({_listed(how.shared, quoted=True)}), element={element}, '
             f'elements="{how.elements}", limit={how.limit}{options}) if coalesce else None'
         )
