@@ -52,6 +52,40 @@ describe('borrowed rows', function()
         assert.are.equal(box.error.KEY_PART_TYPE, raised.code)
     end)
 
+    it('are found by two texts as by a key of them', function()
+        local key = box.space.cache_entry.index.key
+        for _, length in ipairs{1, 31, 32, 255, 256, 512} do
+            local name = ('k'):rep(length % 2) .. ('ж'):rep(math.floor(length / 2))
+            lycosa.cache.set{tenant = 'acme', key = name, value = 'v' .. length, ttl = 60}
+            assert.are.equal(length, #name)
+            assert.are.equal('v' .. length, borrowed.find(key, 'acme', name).value)
+            assert.are.equal(msgpack.encode(key:get{'acme', name}), msgpack.encode(borrowed.find(key, 'acme', name)))
+            assert.is_nil(borrowed.find(key, 'acm', name))
+            assert.is_nil(borrowed.find(key, 'acme', name .. 'x'))
+        end
+        local ok, raised = pcall(borrowed.find, key, 'acme', ('k'):rep(65536))
+        assert.is_false(ok)
+        assert.matches('too long for a key', raised)
+        ok, raised = pcall(borrowed.find, space.index.segment, 'acme', 's1')
+        assert.is_false(ok)
+        assert.are.equal(box.error.MORE_THAN_ONE_TUPLE, raised.code)
+    end)
+
+    it('may be kept once they are owned, and are given back with the last of them', function()
+        local value = ('v'):rep(300000)
+        lycosa.cache.set{tenant = 'acme', key = 'k', value = value, ttl = 60}
+        local owned = borrowed.own(borrowed.find(box.space.cache_entry.index.key, 'acme', 'k'))
+        local held = tonumber(box.slab.info().items_used)
+        lycosa.cache.delete{tenant = 'acme', keys = {'k'}}
+        collectgarbage()
+        collectgarbage()
+        assert.are.equal(value, owned.value)
+        owned = nil -- luacheck: ignore
+        collectgarbage()
+        collectgarbage()
+        assert.is_true(tonumber(box.slab.info().items_used) <= held - #value)
+    end)
+
     it('are given back by nobody: the collector may run while they are read', function()
         local packed = msgpack.encode(borrowed.select(space.index.id, {'acme'}, box.index.EQ, 40))
         -- Twice: what has a finalizer goes in the second cycle.

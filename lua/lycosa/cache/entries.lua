@@ -1,5 +1,6 @@
 -- Entries one by one and in batches: get, set, take, delete.
 
+local new_table = require('table.new')
 local borrowed = require('lycosa.core.borrowed')
 local bucket = require('lycosa.core.bucket')
 local clock = require('lycosa.core.clock')
@@ -15,12 +16,14 @@ local write_only = require('lycosa.core.write_only')
 
 local entries = {}
 
-local EXPIRES, STALE, SEQ = fields.EXPIRES, fields.STALE, fields.SEQ
+local TENANT, BUCKET, KEY, VALUE, MEDIA_TYPE = fields.TENANT, fields.BUCKET, fields.KEY, fields.VALUE, fields.MEDIA_TYPE
+local CREATED, EXPIRES, STALE, NEGATIVE = fields.CREATED, fields.EXPIRES, fields.STALE, fields.NEGATIVE
+local TAGS, SEQ, AGE, DUE, LABELS = fields.TAGS, fields.SEQ, fields.AGE, fields.DUE, fields.LABELS
 -- What the values of one set_many hold together.
 local MANY_BYTES = 4000000
 
 local function find(tenant, key, stale, now)
-    local entry = pool.of(key).entries():get{tenant, key}
+    local entry = borrowed.find(pool.of(key).entries().index.key, tenant, key)
     if entry == nil then
         counters.add(tenant, 'misses', 1)
         return nil
@@ -33,7 +36,7 @@ local function find(tenant, key, stale, now)
         return nil
     end
     sieve.mark(entry[SEQ])
-    return entry
+    return borrowed.own(entry)
 end
 
 ---An entry, or nil when there is none or it has expired.
@@ -73,17 +76,20 @@ end
 local function growth(tenant, items)
     local more = 0
     for _, item in ipairs(items) do
-        local before = borrowed.get(pool.of(item.key).entries().index.key, {tenant, item.key})
+        local before = borrowed.find(pool.of(item.key).entries().index.key, tenant, item.key)
         more = more + pool.weight_of(tenant, item) - (before ~= nil and pool.weight(before) or 0)
     end
     return more
 end
 
+-- Filled by every write, and nothing yields until it is written: a table of each would be collected.
+local row = new_table(LABELS, 0)
+
 -- Store an item. One that replaces an entry that is still kept has its number and counts as read; others are new.
 -- Gives its times, and by how many entries and bytes the pool has grown.
 local function put(of, tenant, number, bucket_id, item, now)
     local space = of.entries()
-    local before = borrowed.get(space.index.key, {tenant, item.key})
+    local before = borrowed.find(space.index.key, tenant, item.key)
     local more, weighed, seq = 1, 0, nil
     if before ~= nil then
         more, weighed = 0, pool.weight(before)
@@ -97,11 +103,11 @@ local function put(of, tenant, number, bucket_id, item, now)
     end
     local expires_at = now + item.ttl
     local stale_until = expires_at + item.stale_for
-    local weight = pool.weight(write_only.replace(space, {
-        tenant, bucket_id, item.key, item.value, item.media_type, now, expires_at, stale_until, item.negative,
-        item.tags, seq, order.age(number, seq), order.due(stale_until, seq),
-        order.labels(tenant, item.tags, seq),
-    }))
+    row[TENANT], row[BUCKET], row[KEY], row[VALUE], row[MEDIA_TYPE] = tenant, bucket_id, item.key, item.value, item.media_type
+    row[CREATED], row[EXPIRES], row[STALE], row[NEGATIVE] = now, expires_at, stale_until, item.negative
+    row[TAGS], row[SEQ], row[AGE] = item.tags, seq, order.age(number, seq)
+    row[DUE], row[LABELS] = order.due(stale_until, seq), order.labels(tenant, item.tags, seq)
+    local weight = pool.weight(write_only.replace(space, row))
     expiry.due(stale_until)
     return {created_at = now, expires_at = expires_at, stale_until = stale_until}, more, weight - weighed
 end

@@ -18,6 +18,8 @@ local MILLISECOND = 131072ULL
 -- Entries of a tag, from old to new. Two tags may share their numbers: who looks for one looks at the tags as well.
 local SAME_TAG = 134217728
 local TAG = 134217728ULL
+-- Of what has no tags; never changed.
+local NONE = setmetatable({}, {__serialize = 'seq'})
 
 ---Where an entry stands among those of all tenants: by tenant, from old to new.
 ---@param number integer of the tenant, at least 1
@@ -51,6 +53,9 @@ end
 ---@param seq integer of the entry
 ---@return ffi.cdata*[] uint64_t
 function order.labels(tenant, tags, seq)
+    if #tags == 0 then
+        return NONE
+    end
     local labels = {}
     for _, tag in ipairs(tags) do
         local label = order.labels_of(tenant, tag) + seq % SAME_TAG

@@ -13,6 +13,9 @@ local new_table = require('table.new')
 
 local borrowed = {}
 
+-- The server declares these for itself as well, under the same signatures in all versions.
+pcall(ffi.cdef, 'int box_tuple_ref(struct tuple *tuple);')
+pcall(ffi.cdef, 'void box_tuple_unref(struct tuple *tuple);')
 ffi.cdef[[
 struct iterator *box_index_iterator(uint32_t space, uint32_t index, int kind, const char *key, const char *key_end);
 int box_iterator_next(struct iterator *iterator, struct tuple **row);
@@ -23,6 +26,9 @@ int box_index_get(uint32_t space, uint32_t index, const char *key, const char *k
 local C, cast, encode = ffi.C, ffi.cast, msgpack.encode
 local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.new{})
 local found = ffi.new('struct tuple *[1]')
+-- Keys of two texts are put together here.
+local LONGEST = 65535
+local pair = ffi.new('uint8_t[?]', 1 + 2 * (3 + LONGEST))
 -- Rows that a list has room for from the start.
 local MOST_FORESEEN = 128
 
@@ -37,6 +43,46 @@ function borrowed.get(index, key)
         box.error()
     end
     return found[0] ~= nil and cast(tuple_type, found[0]) or nil
+end
+
+-- A text as MessagePack, and the place behind it.
+local function put(place, value)
+    local length = #value
+    assert(length <= LONGEST, 'a text is too long for a key')
+    if length < 32 then
+        place[0] = 0xA0 + length
+        place = place + 1
+    elseif length < 256 then
+        place[0], place[1] = 0xD9, length
+        place = place + 2
+    else
+        place[0], place[1], place[2] = 0xDA, math.floor(length / 256), length % 256
+        place = place + 3
+    end
+    ffi.copy(place, value, length)
+    return place + length
+end
+
+---As `get` by a key of two texts. It makes no table and no string, and so is compiled whole.
+---@param index table of a memtx space
+---@param first string up to 65,535 bytes, as the second
+---@param second string
+---@return box.tuple? row to be read before the fiber yields and before the space is written to
+function borrowed.find(index, first, second)
+    pair[0] = 0x92
+    local stop = put(put(pair + 1, first), second)
+    if C.box_index_get(index.space_id, index.id, cast(text_type, pair), cast(text_type, stop), found) ~= 0 then
+        box.error()
+    end
+    return found[0] ~= nil and cast(tuple_type, found[0]) or nil
+end
+
+---Make a borrowed row one's own: it may be kept, and the collector gives it back.
+---@param row box.tuple
+---@return box.tuple row the same
+function borrowed.own(row)
+    C.box_tuple_ref(row)
+    return ffi.gc(row, C.box_tuple_unref)
 end
 
 ---As index:select of a memtx index, but the rows are borrowed. Raises what box.error() tells when the engine refuses.

@@ -8,7 +8,7 @@ ffi.cdef('size_t strcspn(const char *text, const char *reject);')
 
 local text = {}
 
-local C = ffi.C
+local C, byte = ffi.C, string.byte
 
 local function characters(first, last, but)
     local found = {}
@@ -39,13 +39,24 @@ local function has_latin_controls(value)
     return false
 end
 
+-- Byte by byte, which is compiled; a pattern is not.
+local function is_printable_ascii(value)
+    for i = 1, #value do
+        local code = byte(value, i)
+        if code < 32 or code > 126 then
+            return false
+        end
+    end
+    return true
+end
+
 ---What keeps bytes from being text, in words that follow an argument's name.
 ---@param value string
 ---@param multiline boolean? whether newline, tab and carriage return are text
 ---@return string? problem nil when there is none
 function text.problem(value, multiline)
     -- Short printable ASCII is the common case and needs no decoding.
-    if #value <= SHORT and not value:find('[^\32-\126]') then
+    if #value <= SHORT and is_printable_ascii(value) then
         return nil
     end
     if utf8.len(value) == nil then
