@@ -63,6 +63,7 @@ build = {
         ['lycosa.core.memory.huge_pages'] = 'lua/lycosa/core/memory/huge_pages.lua',
         ['lycosa.core.memory'] = 'lua/lycosa/core/memory/init.lua',
         ['lycosa.core.metrics'] = 'lua/lycosa/core/metrics.lua',
+        ['lycosa.core.packing'] = 'lua/lycosa/core/packing.lua',
         ['lycosa.core.publish'] = 'lua/lycosa/core/publish.lua',
         ['lycosa.core.remembered'] = 'lua/lycosa/core/remembered.lua',
         ['lycosa.core.repeated'] = 'lua/lycosa/core/repeated.lua',

@@ -65,7 +65,7 @@ describe('borrowed rows', function()
         end
         local ok, raised = pcall(borrowed.find, key, 'acme', ('k'):rep(65536))
         assert.is_false(ok)
-        assert.matches('too long for a key', raised)
+        assert.matches('too long to be packed', raised)
         ok, raised = pcall(borrowed.find, space.index.segment, 'acme', 's1')
         assert.is_false(ok)
         assert.are.equal(box.error.MORE_THAN_ONE_TUPLE, raised.code)

@@ -90,12 +90,38 @@ describe('writes that give nothing back', function()
         assert.are.equal('v', space:get{'acme', 'a'}.value)
     end)
 
+    it('set one or two fields to numbers as update does', function()
+        space:insert(row('a', 'v'))
+        for _, pair in ipairs{{6, 0.5, 7, 12}, {6, -3, 8, 1e17}, {11, 2 ^ 40}, {7, 4294967296, 8, 127}} do
+            local field, value, other, other_value = unpack(pair)
+            box.begin()
+            assert.is_true(write_only.assign(space, 'acme', 'a', field, value, other, other_value))
+            box.commit()
+            local expected = row('a', 'v')
+            expected[field] = value
+            if other then
+                expected[other] = other_value
+            end
+            local stored = space:get{'acme', 'a'}
+            for i = 1, #expected do
+                local one = stored[i]
+                assert.are.same(expected[i], type(one) == 'cdata' and tonumber(one) or one)
+            end
+            space:replace(row('a', 'v'))
+        end
+        box.begin()
+        assert.is_false(write_only.assign(space, 'acme', 'b', 6, 1))
+        box.commit()
+        assert.are.equal(1, space:len())
+    end)
+
     it('refuse outside of a transaction, with nothing written', function()
         space:insert(row('a', 'v'))
         for name, run in pairs{
             insert = function() write_only.insert(space, row('b', 'v')) end,
             replace = function() write_only.replace(space, row('a', 'w')) end,
             update = function() write_only.update(space, {'acme', 'a'}, msgpack.encode{{'=', 4, 'w'}}) end,
+            assign = function() write_only.assign(space, 'acme', 'a', 6, 5) end,
             delete = function() write_only.delete(space, space:get{'acme', 'a'}) end,
         } do
             local ok, problem = pcall(run)
@@ -114,6 +140,7 @@ describe('writes that give nothing back', function()
             [box.error.EXACT_MATCH] = function()
                 write_only.update(space, {'acme', 'a', 'b'}, msgpack.encode{{'=', 4, 'w'}})
             end,
+            [box.error.NO_SUCH_FIELD_NO] = function() write_only.assign(space, 'acme', 'a', 90, 5) end,
             [box.error.UNKNOWN_UPDATE_OP] = function()
                 write_only.update(space, {'acme', 'a'}, msgpack.encode{{'?', 4, 'w'}})
             end,

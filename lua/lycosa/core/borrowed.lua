@@ -10,6 +10,7 @@
 local ffi = require('ffi')
 local msgpack = require('msgpack')
 local new_table = require('table.new')
+local packing = require('lycosa.core.packing')
 
 local borrowed = {}
 
@@ -27,8 +28,7 @@ local C, cast, encode = ffi.C, ffi.cast, msgpack.encode
 local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.new{})
 local found = ffi.new('struct tuple *[1]')
 -- Keys of two texts are put together here.
-local LONGEST = 65535
-local pair = ffi.new('uint8_t[?]', 1 + 2 * (3 + LONGEST))
+local pair = ffi.new('uint8_t[?]', 1 + 2 * (packing.HEAD + packing.LONGEST))
 -- Rows that a list has room for from the start.
 local MOST_FORESEEN = 128
 
@@ -45,24 +45,6 @@ function borrowed.get(index, key)
     return found[0] ~= nil and cast(tuple_type, found[0]) or nil
 end
 
--- A text as MessagePack, and the place behind it.
-local function put(place, value)
-    local length = #value
-    assert(length <= LONGEST, 'a text is too long for a key')
-    if length < 32 then
-        place[0] = 0xA0 + length
-        place = place + 1
-    elseif length < 256 then
-        place[0], place[1] = 0xD9, length
-        place = place + 2
-    else
-        place[0], place[1], place[2] = 0xDA, math.floor(length / 256), length % 256
-        place = place + 3
-    end
-    ffi.copy(place, value, length)
-    return place + length
-end
-
 ---As `get` by a key of two texts. It makes no table and no string, and so is compiled whole.
 ---@param index table of a memtx space
 ---@param first string up to 65,535 bytes, as the second
@@ -70,7 +52,7 @@ end
 ---@return box.tuple? row to be read before the fiber yields and before the space is written to
 function borrowed.find(index, first, second)
     pair[0] = 0x92
-    local stop = put(put(pair + 1, first), second)
+    local stop = packing.text(packing.text(pair + 1, first), second)
     if C.box_index_get(index.space_id, index.id, cast(text_type, pair), cast(text_type, stop), found) ~= 0 then
         box.error()
     end

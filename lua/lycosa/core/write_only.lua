@@ -8,6 +8,7 @@
 local buffer = require('buffer')
 local ffi = require('ffi')
 local msgpack = require('msgpack')
+local packing = require('lycosa.core.packing')
 
 local write_only = {}
 
@@ -26,6 +27,9 @@ local text_type, tuple_type = ffi.typeof('const char *'), ffi.typeof(box.tuple.n
 local stored, key_size = ffi.new('struct tuple *[1]'), ffi.new('uint32_t[1]')
 -- Rows are encoded here: a string of each would be hashed and collected. What grew large goes with the next row.
 local packed, MOST_KEPT = buffer.ibuf(65536), 1048576
+local ASSIGN, EXACT = ('='):byte(), 2 ^ 53
+-- A key of two texts, and two assignments.
+local key_and_changes = ffi.new('uint8_t[?]', 2 * (packing.HEAD + packing.LONGEST) + 64)
 
 local function pack(row)
     if not C.box_txn() then
@@ -70,6 +74,43 @@ function write_only.update(space, key, operations)
     pack(key)
     local first = cast(text_type, operations)
     if C.box_update(space.id, 0, packed.rpos, packed.wpos, first, first + #operations, 1, stored) ~= 0 then
+        box.error()
+    end
+    return stored[0] ~= nil
+end
+
+-- An assignment of an update; the name of the operation is a text of one byte.
+local function put_assignment(place, field, value)
+    place[0], place[1], place[2] = 0x93, 0xA1, ASSIGN
+    place = packing.whole(place + 3, field)
+    if value >= 0 and value % 1 == 0 and value < EXACT then
+        return packing.whole(place, value)
+    end
+    return packing.double(place, value)
+end
+
+---Set one or two fields of a memtx space's row to numbers. It makes no table and no string, and so is compiled whole.
+---@param space table
+---@param first string of the primary key, which is two texts
+---@param second string
+---@param field integer
+---@param value number
+---@param other_field integer?
+---@param other_value number?
+---@return boolean found whether there was a row to be updated
+function write_only.assign(space, first, second, field, value, other_field, other_value)
+    if not C.box_txn() then
+        error('a write through FFI is outside of a transaction', 2)
+    end
+    key_and_changes[0] = 0x92
+    local changes = packing.text(packing.text(key_and_changes + 1, first), second)
+    changes[0] = other_field ~= nil and 0x92 or 0x91
+    local stop = put_assignment(changes + 1, field, value)
+    if other_field ~= nil then
+        stop = put_assignment(stop, other_field, other_value)
+    end
+    local key, middle, last = cast(text_type, key_and_changes), cast(text_type, changes), cast(text_type, stop)
+    if C.box_update(space.id, 0, key, middle, middle, last, 1, stored) ~= 0 then
         box.error()
     end
     return stored[0] ~= nil

@@ -1,5 +1,6 @@
 -- Claims on limits, decided all or nothing.
 
+local borrowed = require('lycosa.core.borrowed')
 local clock = require('lycosa.core.clock')
 local errors = require('lycosa.core.errors')
 local metrics = require('lycosa.core.metrics')
@@ -10,15 +11,21 @@ local claims = {}
 
 local SHADOW, SHADOWED = fields.SHADOW, fields.SHADOWED
 
----A limit's row. Raises QUOTA_UNKNOWN.
----@param key string[] tenant and quota
----@return box.tuple of `quota_limit`
-function claims.limit(key)
-    local row = box.space.quota_limit:get(key)
+-- A limit's row, borrowed.
+local function find(tenant, quota)
+    local row = borrowed.find(box.space.quota_limit.index.quota, tenant, quota)
     if row == nil then
-        errors.raise('QUOTA_UNKNOWN', {quota = key[2]})
+        errors.raise('QUOTA_UNKNOWN', {quota = quota})
     end
     return row
+end
+
+---A limit's row. Raises QUOTA_UNKNOWN.
+---@param tenant string
+---@param quota string
+---@return box.tuple of `quota_limit`
+function claims.limit(tenant, quota)
+    return borrowed.own(find(tenant, quota))
 end
 
 local function refuse_argument(position, problem)
@@ -31,6 +38,22 @@ for i = 1, fields.MAX_CLAIMS do
     standings[i] = standing.new()
 end
 
+-- Here and below the first claim, mostly the only one, is decided outside of the loop: the compiler gives up a loop of one
+-- turn, and with it whatever is around it.
+
+-- Where the limit of a claim stands.
+local function look_at(i, tenant, claim, held, now)
+    local s = standings[i]
+    local key = s.key
+    key[1], key[2] = tenant, claim.quota
+    standing.at(find(tenant, claim.quota), now, key, s)
+    if s.kind == fields.SLOTS and not held then
+        refuse_argument(i, 'counts slots, which are held for a time: reserve them')
+    elseif s.used + s.reserved + s.unknown + claim.amount > fields.MOST then
+        refuse_argument(i, 'has counted more than can be counted exactly: reset it')
+    end
+end
+
 local function check_once(wanted, position)
     for i = 1, position - 1 do
         if wanted[i].quota == wanted[position].quota then
@@ -39,19 +62,11 @@ local function check_once(wanted, position)
     end
 end
 
--- Find where the limit of every claim stands.
 local function look(tenant, wanted, held, now)
-    for i = 1, #wanted do
+    look_at(1, tenant, wanted[1], held, now)
+    for i = 2, #wanted do
         check_once(wanted, i)
-        local s = standings[i]
-        local key = s.key
-        key[1], key[2] = tenant, wanted[i].quota
-        standing.at(claims.limit(key), now, key, s)
-        if s.kind == fields.SLOTS and not held then
-            refuse_argument(i, 'counts slots, which are held for a time: reserve them')
-        elseif s.used + s.reserved + s.unknown + wanted[i].amount > fields.MOST then
-            refuse_argument(i, 'has counted more than can be counted exactly: reset it')
-        end
+        look_at(i, tenant, wanted[i], held, now)
     end
 end
 
@@ -75,6 +90,24 @@ local function refuse(wanted, now)
     })
 end
 
+local function is_refused(i, amount)
+    local s = standings[i]
+    return amount > s.left and not s.row[SHADOW]
+end
+
+local function count(i, amount, held, now)
+    local s = standings[i]
+    local beyond = amount > s.left
+    if beyond then
+        s.shadowed, s.marked = s.row[SHADOWED] + 1, true
+        metrics.count('quota.shadowed')
+    end
+    if not beyond or s.kind ~= fields.RATE then
+        standing.charge(s, amount, held, now)
+    end
+    standing.save_charge(s, held)
+end
+
 ---Count every claim, or none and raise QUOTA_EXCEEDED. A limit in shadow mode refuses nothing: a claim beyond it is
 ---marked and counted all the same, but for rates, whose bucket would never recover.
 ---@param tenant string
@@ -84,24 +117,23 @@ end
 function claims.admit(tenant, wanted, held)
     local now = clock.now()
     look(tenant, wanted, held, now)
-    for i = 1, #wanted do
-        if wanted[i].amount > standings[i].left and not standings[i].row[SHADOW] then
-            refuse(wanted, now)
-        end
+    local refused = is_refused(1, wanted[1].amount)
+    for i = 2, #wanted do
+        refused = refused or is_refused(i, wanted[i].amount)
     end
-    for i = 1, #wanted do
-        local s, amount = standings[i], wanted[i].amount
-        local beyond = amount > s.left
-        if beyond then
-            s.shadowed, s.marked = s.row[SHADOWED] + 1, true
-            metrics.count('quota.shadowed')
-        end
-        if not beyond or s.kind ~= fields.RATE then
-            standing.charge(s, amount, held, now)
-        end
-        standing.save_charge(s, held)
+    if refused then
+        refuse(wanted, now)
+    end
+    count(1, wanted[1].amount, held, now)
+    for i = 2, #wanted do
+        count(i, wanted[i].amount, held, now)
     end
     return standings
+end
+
+local function state(i, quota)
+    local s = standings[i]
+    return {quota, math.max(0, s.left), s.limit, standing.is_near(s), standing.reset_at(s) or box.NULL}
 end
 
 ---Take units from every named limit, all or nothing.
@@ -110,12 +142,9 @@ end
 function claims.take(args)
     local wanted = args.claims
     claims.admit(args.tenant, wanted, false)
-    local states = {}
-    for i = 1, #wanted do
-        local s = standings[i]
-        states[i] = {
-            wanted[i].quota, math.max(0, s.left), s.limit, standing.is_near(s), standing.reset_at(s) or box.NULL,
-        }
+    local states = {state(1, wanted[1].quota)}
+    for i = 2, #wanted do
+        states[i] = state(i, wanted[i].quota)
     end
     return states
 end
@@ -149,7 +178,7 @@ function claims.is_near(tenant, wanted)
     for i = 1, #wanted do
         local s = standings[i]
         s.key[1], s.key[2] = tenant, wanted[i].quota
-        standing.at(claims.limit(s.key), now, s.key, s)
+        standing.at(find(tenant, wanted[i].quota), now, s.key, s)
         if wanted[i].amount > s.left then
             return false
         end

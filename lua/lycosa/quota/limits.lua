@@ -227,7 +227,7 @@ end
 ---@return box.tuple the stored limit
 function limits.reset(args)
     local key, now = {args.tenant, args.quota}, clock.now()
-    local row = claims.limit(key)
+    local row = claims.limit(args.tenant, args.quota)
     local s = standing.counters(row, now, key)
     s.used, s.unknown, s.near, s.shadowed, s.since = 0, 0, 0, 0, now
     s.generation = row[fields.GENERATION] + 1

@@ -47,7 +47,7 @@ function report.run(args)
     local now, rows, next_text, previous_text = clock.now(), {}, nil, nil
     if args.quotas ~= nil then
         for i, quota in ipairs(args.quotas) do
-            rows[i] = claims.limit{args.tenant, quota}
+            rows[i] = claims.limit(args.tenant, quota)
         end
     else
         rows, next_text, previous_text = limits.page(args)

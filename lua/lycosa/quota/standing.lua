@@ -14,6 +14,7 @@ local fields = require('lycosa.quota.fields')
 local gcra = require('lycosa.quota.gcra')
 local holds = require('lycosa.quota.holds')
 local windows = require('lycosa.quota.windows')
+local write_only = require('lycosa.core.write_only')
 
 local standing = {}
 
@@ -29,10 +30,12 @@ local SLOT_RETRY_SECONDS = 1
 local ROUNDING = 5e-7
 
 ---@class lycosa.QuotaStanding
----@field row box.tuple
+---@field row box.tuple may be borrowed: it is not read once it has been written back
 ---@field key string[] of the row: tenant and quota
 ---@field kind string
 ---@field limit number the most: the amount, the burst of a rate
+---@field amount number of a rate: units of a period
+---@field period number of a rate: seconds
 ---@field used number to be stored
 ---@field reserved number to be stored; lapsed leases that the step has not moved included
 ---@field unknown number to be stored
@@ -51,8 +54,8 @@ local ROUNDING = 5e-7
 ---@return lycosa.QuotaStanding
 function standing.new()
     return {
-        row = box.NULL, key = {'', ''}, kind = '', limit = 0, used = 0, reserved = 0, unknown = 0, since = 0, ends = 0,
-        lapsed = 0, counted = 0, taken = 0, left = 0, marked = false,
+        row = box.NULL, key = {'', ''}, kind = '', limit = 0, amount = 0, period = 0, used = 0, reserved = 0, unknown = 0,
+        since = 0, ends = 0, lapsed = 0, counted = 0, taken = 0, left = 0, marked = false,
         near = box.NULL, shadowed = box.NULL, generation = box.NULL,
     }
 end
@@ -71,7 +74,8 @@ function standing.counters(row, now, key, into)
     s.near, s.shadowed, s.generation = nil, nil, nil
     -- Reading a field costs a tenth of a microsecond and more, so each kind reads what it needs.
     if kind == RATE then
-        s.used, s.since, s.taken = gcra.flow(s.used, s.since, s.limit, row[PERIOD], now)
+        s.amount, s.period = s.limit, row[PERIOD]
+        s.used, s.since, s.taken = gcra.flow(s.used, s.since, s.amount, s.period, now)
         s.limit, s.reserved, s.unknown, s.ends = tonumber(row[BURST]), 0, 0, NEVER
         return s
     end
@@ -140,12 +144,11 @@ end
 ---@param now number
 ---@return number?
 function standing.wait(s, amount, now)
-    local row = s.row
     local seconds
     if amount > s.limit then
         return nil
     elseif s.kind == RATE then
-        seconds = ROUNDING + gcra.wait(s.used, s.since, tonumber(row[AMOUNT]), row[PERIOD], s.limit, amount, now)
+        seconds = ROUNDING + gcra.wait(s.used, s.since, s.amount, s.period, s.limit, amount, now)
     elseif s.kind == PERIODIC then
         if s.ends == NEVER then
             return nil
@@ -163,16 +166,13 @@ end
 ---@return number? unix seconds
 function standing.reset_at(s)
     if s.kind == RATE then
-        return s.used > 0 and s.since + s.used * s.row[PERIOD] / tonumber(s.row[AMOUNT]) or nil
+        return s.used > 0 and s.since + s.used * s.period / s.amount or nil
     elseif s.kind == PERIODIC and s.ends ~= NEVER then
         return s.ends
     end
 end
 
--- Made once: an update builds no tables of its own, and writes only what has changed. Nothing yields between filling
--- and use.
-local only_used, only_reserved = {{'=', USED, 0}}, {{'=', RESERVED, 0}}
-local used_since = {{'=', USED, 0}, {'=', SINCE, 0}}
+-- Made once: an update builds no tables of its own. Nothing yields between filling and use.
 local every = {
     {'=', USED, 0}, {'=', RESERVED, 0}, {'=', UNKNOWN, 0}, {'=', SINCE, 0}, {'=', ENDS, 0}, {'=', NEAR, 0},
     {'=', SHADOWED, 0}, {'=', GENERATION, 0},
@@ -193,21 +193,16 @@ end
 ---@param s lycosa.QuotaStanding
 ---@param held boolean as given to `charge`
 function standing.save_charge(s, held)
-    local ops
+    local space, key = box.space.quota_limit, s.key
     if s.marked then
         standing.save(s)
-        return
     elseif s.kind == RATE then
-        ops = used_since
-        ops[1][3], ops[2][3] = s.used, s.since
+        write_only.assign(space, key[1], key[2], USED, s.used, SINCE, s.since)
     elseif held then
-        ops = only_reserved
-        ops[1][3] = s.reserved
+        write_only.assign(space, key[1], key[2], RESERVED, s.reserved)
     else
-        ops = only_used
-        ops[1][3] = s.used
+        write_only.assign(space, key[1], key[2], USED, s.used)
     end
-    box.space.quota_limit:update(s.key, ops)
 end
 
 return standing
