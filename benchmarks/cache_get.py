@@ -6,9 +6,9 @@ shown.
 All take turns, each side over a unix socket, each asked by one process on uvloop, and each writes a log before a set is
 done (wal_mode = write; appendonly with fsync every second). What one side left to be written to the disk is written
 before the other's turn. The median of the rounds' ratios is judged; idle processors are kept awake, and a round that a
-hypervisor disturbs is repeated, see benchmarks/processors.py. redis-py is asked as its users write it, and with the very
-class that coalesces Lycosa's gets, over MGET (in calls of up to 100 keys, which suits it best). The peer has a Python
-environment of its own, made at the first run from benchmarks/peers/redis.txt; redis-server is the distribution's.
+hypervisor disturbs is repeated, see benchmarks/processors.py. redis-py is asked as its users write it, and with the
+very class that coalesces Lycosa's gets, over MGET (in calls of up to 100 keys, which suits it best). The peer has a
+Python environment of its own, made at the first run from benchmarks/peers/redis.txt; redis-server is the distribution's.
 """
 
 import asyncio
