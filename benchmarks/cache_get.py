@@ -8,7 +8,8 @@ done (wal_mode = write; appendonly with fsync every second). What one side left 
 before the other's turn. The median of the rounds' ratios is judged; idle processors are kept awake, and a round that a
 hypervisor disturbs is repeated, see benchmarks/processors.py. redis-py is asked as its users write it, and with the
 very class that coalesces Lycosa's gets, over MGET (in calls of up to 100 keys, which suits it best). The peer has a
-Python environment of its own, made at the first run from benchmarks/peers/redis.txt; redis-server is the distribution's.
+Python environment of its own, made at the first run from benchmarks/peers/redis.txt; redis-server is that of the
+distribution.
 """
 
 import asyncio

@@ -6,9 +6,9 @@ of its scheduler. Closed loops wait for answers and leave the processors to the 
 
 A process inherits its place from the one that starts it.
 
-A processor without work goes to sleep, and a virtual one takes 25 us to wake: as long as the server takes for six sets of
-the cache. The threads of a closed loop wake one another all the time, and how fast processors wake would be measured. So
-the benchmark of gets and sets keeps them awake for all sides alike, where the system lets it.
+A processor without work goes to sleep, and a virtual one takes 25 us to wake: as long as the server takes for six sets
+of the cache. The threads of a closed loop wake one another all the time, and how fast processors wake would be
+measured. So the benchmark of gets and sets keeps them awake for all sides alike, where the system lets it.
 
 On a virtual machine a round in which more than MOST_STOLEN of the processors' time was stolen says more of its
 neighbours than of the server: it is repeated, up to MOST_ROUNDS in all, and the least disturbed ones are judged.
