@@ -207,6 +207,26 @@ async def test_messages_are_gathered_longer_the_busier_it_is(
         await sessions.append(identity, "busy", [user("late")])
 
 
+async def test_how_busy_it_is_is_remembered_until_it_has_been_calm(
+    server: Store, procedures: Procedures, identity: Identity
+) -> None:
+    """A store that has written everything before more comes has not made anybody less busy."""
+    sessions = SessionService(procedures, server.settings(session_write_most=2.0))
+
+    async def written(*texts: str) -> float:
+        began, writes = time.monotonic(), sessions.figures().writes
+        await sessions.append(identity, "s", [user(text) for text in texts])
+        await until(lambda: sessions.figures().writes > writes)
+        return time.monotonic() - began
+
+    await written(*map(str, range(1000)))
+    assert sessions.figures().waiting == 0
+    assert await written("soon after") > 1.0
+    await until(lambda: not sessions._writer._lines)
+    assert await written("much later") < 1.0
+    await sessions.aclose()
+
+
 async def test_nothing_is_lost_while_the_store_is_away(
     own_server: Store, identity: Identity, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -189,7 +189,14 @@ class SessionWriter:
             await self._gather(line)
             await self._settle(line, line.take())
             line.tell()
-        del self._lines[line.tenant]
+        # A fast store often has all that waited before more comes: the rate must outlive that.
+        asyncio.get_running_loop().call_later(self._most, self._forget, line)
+
+    def _forget(self, line: _Line) -> None:
+        """Drop a line of which nothing was written for a while."""
+        idle = not (line.waiting or line.writing) and time.monotonic() - line.taken_at >= self._most
+        if idle and self._lines.get(line.tenant) is line:
+            del self._lines[line.tenant]
 
     async def _gather(self, line: _Line) -> None:
         pause = self._least + (self._most - self._least) * min(1.0, line.rate / _FULL_RATE)
